@@ -1,4 +1,4 @@
-"""The ``linkage`` command: parses the words, imports the one command that was asked for, runs it."""
+"""The ``linkage`` command: parses the words, imports the command asked for, and runs it."""
 
 import argparse
 import importlib
@@ -14,8 +14,9 @@ __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "main"]
 EXIT_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-# Name, module and one line of help. A command's module is imported only when it is called, so that
-# `linkage --help` does not pay for numpy; it offers add_arguments(parser) and run(args) -> exit code.
+# Name, module and one line of help. A command's module is imported only when it is called, so
+# that `linkage --help` does not pay for numpy; it offers add_arguments(parser) and run(args),
+# which returns the exit code.
 COMMANDS: Final = (
     ("run", "linkage.cli.run", "link accounts: files in, case folder out"),
     ("check", "linkage.cli.check", "say what would be understood of the input, without running"),
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    module = dict((name, module) for name, module, _ in COMMANDS)[args.command]
+    module = {name: module for name, module, _ in COMMANDS}[args.command]
     try:
         return int(importlib.import_module(module).run(args))
     except LinkageError as error:
