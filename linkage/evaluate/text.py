@@ -1,0 +1,161 @@
+"""An evaluation as tables that a person reads."""
+
+import math
+from collections.abc import Iterable
+from io import StringIO
+from typing import Final
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from linkage.evaluate.calibration import Calibration
+from linkage.evaluate.result import Discovery, Evaluation, Score
+
+__all__ = ["print_evaluation", "render", "render_text"]
+
+WORST: Final = 10  # operators shown, those of three or more accounts with the lowest F1
+WIDTH: Final = 100
+
+
+def render_text(evaluation: Evaluation) -> str:
+    """Return the tables of an evaluation as plain text, 100 columns wide."""
+    out = StringIO()
+    Console(file=out, width=WIDTH, color_system=None).print(render(evaluation))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def render(evaluation: Evaluation) -> Group:
+    """Lay an evaluation out as rich tables.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    rich.console.Group
+    """
+    return Group(*_list_parts(evaluation))
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print an evaluation to the terminal."""
+    Console().print(render(evaluation))
+
+
+def _list_parts(evaluation: Evaluation) -> Iterable[RenderableType]:
+    yield Text(_summarise(evaluation))
+    level = round(100 * evaluation.settings["level"])
+    for population, scores in _group_scores(evaluation.scores).items():
+        yield _draw_scores(population, scores, level)
+    if len(evaluation.tiers):
+        yield _draw_frame("Clusters by tier, and who is in them", evaluation.tiers)
+    if len(evaluation.roles):
+        yield _draw_frame("Innocent accounts by role", evaluation.roles)
+    if evaluation.discoveries:
+        yield _draw_discoveries(evaluation.discoveries)
+    if evaluation.confidence is not None:
+        yield _draw_calibration("Confidence that a cluster is one operator", evaluation.confidence)
+    if evaluation.membership is not None:
+        yield _draw_calibration("Probability of membership", evaluation.membership)
+    worst = _find_worst(evaluation.operators)
+    if len(worst):
+        yield _draw_frame("Operators found worst, of three or more accounts", worst)
+
+
+def _summarise(evaluation: Evaluation) -> str:
+    counts = evaluation.counts
+    return (
+        f"{counts.n_labelled:,} labelled accounts: {counts.n_operator_accounts:,} run by "
+        f"{counts.n_operators:,} operators, {counts.n_innocents:,} innocent. "
+        f"{counts.n_clusters:,} clusters hold {counts.n_clustered:,} of them"
+        f" and {counts.n_clustered_unlabelled:,} accounts without a label, which are left out"
+        f" ({counts.n_clusters_unjudged:,} clusters have fewer than two labelled members).\n"
+        f"Strangers, in a cluster of three or more whose majority is not theirs: "
+        f"{counts.n_strangers:,} innocent and {counts.n_operator_strangers:,} operator accounts. "
+        f"Innocents in the tier operator: {counts.n_innocents_in_operator_tier:,}."
+    )
+
+
+def _group_scores(scores: Iterable[Score]) -> dict[str, list[Score]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        if score.value is not None:
+            is_match = score.name.startswith("operator") and score.population.startswith(
+                "operators"
+            )
+            groups.setdefault("operators" if is_match else score.population, []).append(score)
+    return groups
+
+
+def _draw_scores(population: str, scores: Iterable[Score], level: int) -> Table:
+    table = Table(title=population, title_justify="left")
+    table.add_column("figure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column(f"{level} % interval", no_wrap=True)
+    table.add_column("units", justify="right", no_wrap=True)
+    table.add_column("meaning", overflow="fold")
+    for score in scores:
+        interval = "" if score.low is None else f"{score.low:.4f} to {score.high:.4f}"
+        table.add_row(
+            score.name, f"{score.value:.4f}", interval, f"{score.n_units:,}", score.meaning
+        )
+    return table
+
+
+def _draw_frame(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in frame:
+        numeric = pd.api.types.is_numeric_dtype(frame[column])
+        header = str(column).removeprefix("n_").replace("_", " ")
+        table.add_column(header, justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_format(value) for value in row))
+    return table
+
+
+def _format(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _draw_discoveries(discoveries: Iterable[Discovery]) -> Table:
+    table = Table(title="False discoveries: clusters with q_value <= q", title_justify="left")
+    for column in ("nominal q", "clusters", "not one operator", "of nobody", "realised"):
+        table.add_column(column, justify="right")
+    table.add_column("95 % interval")
+    for row in discoveries:
+        realised = "" if row.proportion is None else f"{row.proportion:.3f}"
+        interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
+        counts = (f"{n:,}" for n in (row.n_clusters, row.n_false, row.n_unlinked))
+        table.add_row(f"{row.q:g}", *counts, realised, interval)
+    return table
+
+
+def _draw_calibration(title: str, calibration: Calibration) -> Table:
+    caption = f"expected calibration error {calibration.ece:.4f}, Brier {calibration.brier:.4f}"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for column in ("range", "n", "said", "came true"):
+        table.add_column(column, justify="right")
+    table.add_column("95 % interval")
+    for row in calibration.bins:
+        table.add_row(
+            f"{row.lower:.2f} to {row.upper:.2f}",
+            f"{row.n:,}",
+            f"{row.mean_predicted:.3f}",
+            f"{row.observed:.3f}",
+            f"{row.low:.3f} to {row.high:.3f}",
+        )
+    return table
+
+
+def _find_worst(operators: pd.DataFrame) -> pd.DataFrame:
+    large = operators[operators["n_accounts"] >= 3]
+    return large.sort_values(["f1", "n_accounts", "operator_id"], ascending=[True, False, True])[
+        :WORST
+    ]
