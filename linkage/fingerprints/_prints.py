@@ -1,0 +1,261 @@
+"""From batches of prompts to their prints, kept where they fit: in memory or in a temporary file."""
+
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from linkage.errors import SchemaError
+from linkage.fingerprints._source import NO_TIME, BatchColumns, read_columns, view_text
+from linkage.fingerprints._unicode import build_fold_table
+from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_entries, winnow
+from linkage.fingerprints.config import FingerprintConfig
+
+__all__ = ["AccountCodes", "PrintTable", "Winnower", "collect_prints"]
+
+
+class PrintBatch(NamedTuple):
+    """Prints of one batch."""
+
+    prints: npt.NDArray[np.uint64]  # those of one prompt after those of the one before
+    counts: npt.NDArray[np.int32]  # (n prompts,)
+    contents: npt.NDArray[np.uint32]  # (n prompts,) hash of all words
+    n_cut: int  # prompts longer than max_characters
+
+
+class Winnower:
+    """The kernel with its tables and secrets filled in; safe to call from several threads.
+
+    Parameters
+    ----------
+    config : FingerprintConfig
+    key : bytes
+        The case's key.
+    """
+
+    __slots__ = ("_ascii", "_config", "_seeds", "_table")
+
+    def __init__(self, config: FingerprintConfig, key: bytes) -> None:
+        self._config = config
+        self._seeds = derive_seeds(key)
+        self._table = build_fold_table()
+        self._ascii = list_ascii_entries(self._table.entries)
+
+    def __call__(self, prompts: pa.Array) -> PrintBatch:
+        """Return the prints of each prompt of a large_string array."""
+        data, starts, ends = view_text(prompts)
+        config = self._config
+        n = len(starts)
+        # every token costs a byte at least; only ligatures of whole phrases expand to more
+        room = 2 * int(np.minimum(ends - starts, 4 * config.max_characters).sum()) + 1
+        prints = np.empty(room, np.uint64)
+        counts, contents = np.empty(n, np.int32), np.empty(n, np.uint64)
+        written = winnow(
+            data,
+            starts,
+            ends,
+            self._ascii,
+            self._table.entries,
+            self._table.expansions,
+            self._seeds,
+            config.shingle_words * WEIGHT_WORD,
+            config.window,
+            config.max_characters,
+            prints,
+            counts,
+            contents,
+        )
+        was_cut = counts < 0
+        counts = np.where(was_cut, -1 - counts, counts)
+        return PrintBatch(
+            prints[:written].copy(),
+            counts,
+            (contents >> np.uint64(32)).astype(np.uint32),
+            int(was_cut.sum()),
+        )
+
+
+class _Spool:
+    """Appends arrays; beyond a limit of bytes they go to a temporary file that no name points to."""
+
+    __slots__ = ("_dtype", "_file", "_limit", "_n", "_parts")
+
+    def __init__(self, dtype: Any, limit_bytes: int) -> None:
+        self._dtype = np.dtype(dtype)
+        self._limit = limit_bytes
+        self._parts: list[npt.NDArray[Any]] = []
+        self._file: Any = None
+        self._n = 0
+
+    def append(self, part: npt.NDArray[Any]) -> None:
+        self._n += len(part)
+        if self._file is None and self._n * self._dtype.itemsize > self._limit:
+            self._file = tempfile.TemporaryFile(prefix="linkage-prints-")  # noqa: SIM115
+            for earlier in self._parts:
+                self._file.write(memoryview(earlier))
+            self._parts = []
+        if self._file is None:
+            self._parts.append(part)
+        else:
+            self._file.write(memoryview(part))
+
+    def finish(self) -> npt.NDArray[Any]:
+        """Return everything as one array: in memory, or mapped from the file."""
+        if self._file is None:
+            parts, self._parts = self._parts, []
+            return np.concatenate(parts) if parts else np.empty(0, self._dtype)
+        self._file.flush()
+        return np.memmap(self._file, self._dtype, mode="r", shape=(self._n,))
+
+
+class AccountCodes:
+    """Numbers accounts in the order of their values and keeps the type in which they came."""
+
+    __slots__ = ("_codes", "_parts", "type")
+
+    def __init__(self) -> None:
+        self.type: pa.DataType | None = None
+        self._codes: dict[str, int] = {}
+        self._parts: list[npt.NDArray[np.int64]] = []
+
+    def append(self, accounts: pa.Array) -> None:
+        """Take one batch's accounts, without nulls.
+
+        Raises
+        ------
+        SchemaError
+            If their type is not that of the batches before.
+        """
+        if self.type is None:
+            self.type = accounts.type
+        if accounts.type != self.type:
+            raise SchemaError(
+                f"account_id came as {self.type} and then as {accounts.type}; cast it to one type"
+            )
+        if pa.types.is_integer(accounts.type):
+            self._parts.append(accounts.to_numpy(zero_copy_only=False).astype(np.int64))
+            return
+        encoded = pc.dictionary_encode(accounts)
+        codes = self._codes
+        new = [codes.setdefault(value, len(codes)) for value in encoded.dictionary.to_pylist()]
+        self._parts.append(np.array(new, np.int64)[encoded.indices.to_numpy()])
+
+    def finish(self) -> tuple[npt.NDArray[np.int32], pa.Array]:
+        """Return the code of every row and the accounts in code order (sorted)."""
+        raw = np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
+        self._parts = []
+        kind = self.type if self.type is not None else pa.string()
+        if pa.types.is_integer(kind):
+            values, codes = _rank_integers(raw)
+            return codes, pa.array(values).cast(kind)
+        names = pa.array(list(self._codes), kind if not pa.types.is_string_view(kind) else None)
+        order = pc.array_sort_indices(names).to_numpy()
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank[raw], names.take(pa.array(order)).cast(kind)
+
+
+def _rank_integers(
+    raw: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return the sorted distinct values and each row's place among them."""
+    if len(raw) and raw.min() >= 0 and raw.max() < 4 * len(raw) + 65_536:
+        is_there = np.zeros(int(raw.max()) + 1, bool)
+        is_there[raw] = True
+        rank = (np.cumsum(is_there) - 1).astype(np.int32)
+        return np.flatnonzero(is_there).astype(np.int64), rank[raw]
+    values, inverse = np.unique(raw, return_inverse=True)
+    return values, inverse.astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintTable:
+    """The prints of all prompts; one row a prompt, in the order in which they came."""
+
+    accounts: pa.Array  # sorted; a code is a position here
+    codes: npt.NDArray[np.int32]  # (n prompts,) the account
+    times_us: npt.NDArray[np.int64] | None  # (n prompts,) NO_TIME where unknown
+    contents: npt.NDArray[np.uint32]  # (n prompts,)
+    offsets: npt.NDArray[np.int64]  # (n prompts + 1,) into prints
+    prints: npt.NDArray[np.uint64]  # in memory or mapped
+    dropped: dict[str, int]  # reason: rows
+
+
+def _winnow_batches(
+    batches: Iterable[pa.RecordBatch], winnower: Winnower, threads: int
+) -> Iterator[tuple[BatchColumns, PrintBatch]]:
+    """Winnow pieces in a pool, a few ahead, and yield them in their order."""
+    pieces = (piece for batch in batches for piece in read_columns(batch))
+    waiting: deque[tuple[BatchColumns, Future[PrintBatch]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for piece in pieces:
+            waiting.append((piece, pool.submit(winnower, piece.prompts)))
+            if len(waiting) > 2 * threads:
+                columns, future = waiting.popleft()
+                yield columns, future.result()
+        while waiting:
+            columns, future = waiting.popleft()
+            yield columns, future.result()
+
+
+def collect_prints(
+    batches: Iterable[pa.RecordBatch], config: FingerprintConfig, *, key: bytes, threads: int
+) -> PrintTable:
+    """Winnow a stream of prompts.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        Columns account_id, prompt and, optionally, ts; read once, never held together.
+    config : FingerprintConfig
+    key : bytes
+        The case's key.
+    threads : int
+        Batches winnowed at the same time.
+
+    Returns
+    -------
+    PrintTable
+        The same whatever the number of threads.
+
+    Raises
+    ------
+    SchemaError
+        If a column is missing or of a wrong type.
+    """
+    winnower = Winnower(config, key)
+    codes = AccountCodes()
+    prints = _Spool(np.uint64, config.memory_mb << 20)
+    counts, contents, times = [], [], []
+    n_cut = n_null = n_no_account = 0
+    for columns, found in _winnow_batches(batches, winnower, threads):
+        n = len(columns.prompts)
+        n_no_account += columns.n_dropped
+        n_null += columns.prompts.null_count
+        n_cut += found.n_cut
+        codes.append(columns.accounts)
+        prints.append(found.prints)
+        counts.append(found.counts)
+        contents.append(found.contents)
+        times.append(np.full(n, NO_TIME) if columns.times_us is None else columns.times_us)
+    all_codes, accounts = codes.finish()
+    all_times = np.concatenate(times) if times else np.empty(0, np.int64)
+    offsets = np.zeros(len(all_codes) + 1, np.int64)
+    if counts:
+        np.cumsum(np.concatenate(counts), dtype=np.int64, out=offsets[1:])
+    return PrintTable(
+        accounts=accounts,
+        codes=all_codes,
+        times_us=all_times if (all_times != NO_TIME).any() else None,
+        contents=np.concatenate(contents) if contents else np.empty(0, np.uint32),
+        offsets=offsets,
+        prints=prints.finish(),
+        dropped={"account_null": n_no_account, "prompt_null": n_null, "prompt_cut": n_cut},
+    )
