@@ -114,6 +114,7 @@ def make_lives(**columns: object) -> pd.DataFrame:
 def make_seats(
     life: Ints,
     source: Ints,
+    *,
     device: Ints | int,
     client: Ints | int,
     book: Ints | int,

@@ -53,7 +53,8 @@ SCHEDULES: Final = tuple(_HOURS)
 
 def _normalise(text: str) -> Floats:
     weights = np.array([float(word) for word in text.split()])
-    return weights / weights.sum()
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 # Cumulative shares of all schedules in one rising row, schedule k within [k, k + 1].
@@ -91,7 +92,8 @@ def sample_second_of_day(quantile: Floats, schedule: Ints, utc_offset_h: Floats)
     lower = np.where(hour % 24 == 0, schedule.astype(np.float64), _BOUNDS[hour - 1])
     inside = (place - lower) / np.maximum(upper - lower, 1e-12)
     local_s = (hour % 24 + np.clip(inside, 0.0, 1.0)) * HOUR_S
-    return (local_s - utc_offset_h * HOUR_S) % DAY_S
+    second: Floats = (local_s - utc_offset_h * HOUR_S) % DAY_S
+    return second
 
 
 def weekday_weight(schedule: Ints, weekday: int) -> Floats:
@@ -109,4 +111,5 @@ def weekday_weight(schedule: Ints, weekday: int) -> Floats:
     ndarray of float64, shape (n,)
         Mean 1 over a week.
     """
-    return _WEEKDAY[schedule, weekday]
+    weight: Floats = _WEEKDAY[schedule, weekday]
+    return weight

@@ -97,7 +97,8 @@ def spread_uniform(hashes: Keys) -> Floats:
     -------
     ndarray of float64
     """
-    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    numbers: Floats = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return numbers
 
 
 def make_generator(seed: int, *path: int) -> np.random.Generator:
@@ -133,7 +134,9 @@ def draw_weighted(rng: np.random.Generator, weights: npt.ArrayLike, size: int) -
         Values in ``range(k)``.
     """
     bounds = np.cumsum(np.asarray(weights, dtype=np.float64))
-    return np.searchsorted(bounds, rng.random(size) * bounds[-1], side="right").astype(np.int64)
+    drawn = np.searchsorted(bounds, rng.random(size) * bounds[-1], side="right")
+    positions: Ints = np.minimum(drawn, len(bounds) - 1).astype(np.int64)
+    return positions
 
 
 def draw_heavy(rng: np.random.Generator, size: int, total: float, sigma: float) -> Floats:
@@ -156,7 +159,8 @@ def draw_heavy(rng: np.random.Generator, size: int, total: float, sigma: float) 
     if size == 0:
         return np.zeros(0)
     shares = np.minimum(np.exp(sigma * rng.standard_normal(size)), 2000.0)
-    return shares * (total / shares.sum())
+    amounts: Floats = shares * (total / shares.sum())
+    return amounts
 
 
 def cut_groups(rng: np.random.Generator, total: int, smallest: int, largest: int) -> Ints:

@@ -15,138 +15,158 @@ from linkage.simulate.draws import Ints, Keys
 __all__ = ["TOPICS", "Language", "load_language", "make_names"]
 
 _WORDS: Final[dict[str, str]] = {
-    "VERB": """accept adjust align allocate analyse annotate append archive arrange assemble assign
-    audit balance batch benchmark bind bound build bundle cache calibrate cancel capture chart check
+    "VERB": """
+    accept adjust align allocate analyse annotate append archive arrange assemble assign audit
+    balance batch benchmark bind bound build bundle cache calibrate cancel capture chart check
     clarify classify clean clone close cluster collapse collect combine compare compile compress
     compute condense configure connect convert copy correct count crop debug decode decompose
     decouple deduplicate define delay delete deploy derive describe design detect diagnose diff
     discard display document draft draw drop dump edit embed emit encode enforce enrich estimate
-    evaluate expand explain export expose extend extract fetch filter fix flag flatten fold forecast
-    format frame generate group handle harden highlight hold identify illustrate implement import
-    improve index infer inline insert inspect integrate interpret inventory isolate iterate join
-    justify label launch limit link list load locate log map mark mask match measure merge migrate
-    mirror mock model modify monitor mount move name negotiate normalise notify number observe
-    optimise order organise outline override pack paginate pair parse partition patch pause pin plan
-    plot poll port predict prepare print probe profile project propose prove prune publish quantify
-    query queue rank read rebuild recommend record reduce refactor refine register relate release
-    render repair repeat replace replicate report rescale reserve reset resize resolve restore
-    restructure retry return reverse review revise rewrite rotate route sample sanitise save scale
-    scan schedule score search seed select send separate serialise serve shorten show shrink sign
-    simplify simulate sketch skip slice solve sort specify split stage standardise start store
-    stream strip structure submit subset suggest summarise supply suspend swap sync tabulate tag
-    test throttle tighten time tokenise trace track train transform translate transpose traverse
-    trim tune type unify unpack update upload validate verify version visualise watch weigh wrap
-    write""",
-    "NOUN": """abstract account adapter agenda agent aggregate alarm album algorithm allergy answer
-    appendix approval archive argument arrangement array article assay asset assumption atlas auction
-    audience author average axis backlog badge balance bakery bank barrier basket batch beacon
-    bearing bill binder block blog blueprint board boiler bond bookmark border bottleneck boundary
-    branch bridge brief broker browser bucket budget buffer bug builder bulletin cable calendar
-    callback campaign canvas capsule caption carrier cart catalogue category cell census certificate
-    chain chamber channel chapter charge chart checklist chef circuit claim clause client clinic
-    clock cloud cluster coach column comment commission compass compiler component compound
-    condition conflict connector consent constant constraint contract converter cookie corpus
-    counter course courier crate credit crew criterion crop curve customer cycle dashboard database
-    dataset deadline debate decision decoder default deficit definition delivery demand density
-    deposit depot derivative diagram diary dictionary diet digest dimension directory discount
-    disease dispatch distance district document domain donor draft driver duct duty edge edition
-    editor electron email emission employee encoder endpoint engine enquiry entry envelope episode
-    equation error essay estimate event exam exception exhibit expense experiment exponent factor
-    failure fallback farm feature feedback ferry field figure filter flight flow folder footnote
-    forecast forest form formula forum fraction fragment frame freight function fund gallery garden
-    gateway gear gene glacier glossary goal grade graph grid guest guide habit handler harbour
-    harvest header heap hedge helper histogram holiday hook hospital hotel house hypothesis icon
-    image import income index indicator inference ingredient initiative input insurance integral
-    interface interval interview inventory invoice island item iterator itinerary jacket job journal
-    journey judge junction kernel kettle key kitchen label ladder landlord language lantern lattice
-    layer layout leaflet league lease lecture ledger legend lens lesson letter level library licence
+    evaluate expand explain export expose extend extract fetch filter fix flag flatten fold
+    forecast format frame generate group handle harden highlight hold identify illustrate
+    implement import improve index infer inline insert inspect integrate interpret inventory
+    isolate iterate join justify label launch limit link list load locate log map mark mask
+    match measure merge migrate mirror mock model modify monitor mount move name negotiate
+    normalise notify number observe optimise order organise outline override pack paginate pair
+    parse partition patch pause pin plan plot poll port predict prepare print probe profile
+    project propose prove prune publish quantify query queue rank read rebuild recommend record
+    reduce refactor refine register relate release render repair repeat replace replicate report
+    rescale reserve reset resize resolve restore restructure retry return reverse review revise
+    rewrite rotate route sample sanitise save scale scan schedule score search seed select send
+    separate serialise serve shorten show shrink sign simplify simulate sketch skip slice solve
+    sort specify split stage standardise start store stream strip structure submit subset
+    suggest summarise supply suspend swap sync tabulate tag test throttle tighten time tokenise
+    trace track train transform translate transpose traverse trim tune type unify unpack update
+    upload validate verify version visualise watch weigh wrap write
+    """,
+    "NOUN": """
+    abstract account adapter agenda agent aggregate alarm album algorithm allergy answer
+    appendix approval archive argument arrangement array article assay asset assumption atlas
+    auction audience author average axis backlog badge balance bakery bank barrier basket batch
+    beacon bearing bill binder block blog blueprint board boiler bond bookmark border bottleneck
+    boundary branch bridge brief broker browser bucket budget buffer bug builder bulletin cable
+    calendar callback campaign canvas capsule caption carrier cart catalogue category cell
+    census certificate chain chamber channel chapter charge chart checklist chef circuit claim
+    clause client clinic clock cloud cluster coach column comment commission compass compiler
+    component compound condition conflict connector consent constant constraint contract
+    converter cookie corpus counter course courier crate credit crew criterion crop curve
+    customer cycle dashboard database dataset deadline debate decision decoder default deficit
+    definition delivery demand density deposit depot derivative diagram diary dictionary diet
+    digest dimension directory discount disease dispatch distance district document domain donor
+    draft driver duct duty edge edition editor electron email emission employee encoder endpoint
+    engine enquiry entry envelope episode equation error essay estimate event exam exception
+    exhibit expense experiment exponent factor failure fallback farm feature feedback ferry
+    field figure filter flight flow folder footnote forecast forest form formula forum fraction
+    fragment frame freight function fund gallery garden gateway gear gene glacier glossary goal
+    grade graph grid guest guide habit handler harbour harvest header heap hedge helper
+    histogram holiday hook hospital hotel house hypothesis icon image import income index
+    indicator inference ingredient initiative input insurance integral interface interval
+    interview inventory invoice island item iterator itinerary jacket job journal journey judge
+    junction kernel kettle key kitchen label ladder landlord language lantern lattice layer
+    layout leaflet league lease lecture ledger legend lens lesson letter level library licence
     lifecycle limit link list loan lobby lock locker logger loop lottery machine magnet mailbox
-    manual manuscript map margin market matrix meadow meal measure meeting melody member memo memory
-    menu merchant message meter method metric migration mineral minute mirror mission mixture mock
-    model module molecule monitor motor museum network newsletter node notebook notice novel nurse
-    object objective offer office operand operator optimum option orchard order orbit origin outlet
-    outline output oven owner package page painting panel paper paragraph parameter parcel parser
-    partner passage patch patient pattern payload payment payroll penalty pension permit phase
-    pipeline pixel plan planet planner platform player plot plugin podcast poem pointer policy pool
-    portfolio portal position poster premium prescription price prior problem procedure process
-    product profile profit program project promise proof property proposal protein protocol proxy
-    puzzle quarter query question queue quiz quota quote rack railway ratio reactor reader receipt
-    recipe record recursion reference refund region register regression regulation reminder rent
-    replica report request reserve resident resource response result resume retailer retry revenue
-    reviewer revision reward rhythm river robot role roster route routine row rule salary sample
-    satellite scanner scenario scene schedule schema scheduler school scope score screen script
-    scroll season section segment selector semester seminar sensor sentence sequence serializer
-    server service session setting settlement shard shape shelf shell shift shipment shop signal
-    simulation sketch slice slide slogan socket solver song source spectrum speech spreadsheet
-    sprint stack stadium stage statement station statistic step stock storage story strategy stream
-    string student subset summary supplier surface survey switch syllabus symbol symptom syntax
-    system table tariff task tax teacher team telescope template tenant tensor term terminal test
-    theorem theme thesis thread threshold ticket tile timeline timeout timer title token tool topic
-    tour tower track trade train transcript transfer transition treaty tree trend trial trigger
-    tunnel tutorial type union unit update upgrade upload user vaccine validator valley value valve
-    variable variance variant vector vendor venue verdict vessel video village visitor volume voucher
-    wage wallet warehouse warning warranty watch wave website wedding weight widget window wire
-    workflow workshop wrapper writer zone""",
-    "ADJ": """absolute abstract accurate active adaptive additional adjacent aggressive alternate
-    ambiguous angular annual anonymous approximate atomic automatic average balanced basic binary
-    blank blocking bounded brief broken busy calm candid careful cautious central cheap circular
-    civil classic clean clear clinical coarse coherent cold colourful comic common compact complete
-    complex concise concrete conditional consistent constant continuous convex cooperative correct
-    corrupt critical crowded cubic current curved custom cyclic damaged dark decimal deep default
-    defensive delicate dense detailed deterministic digital direct discrete distant distinct dormant
-    double dry dual duplicate dynamic eager early effective elastic elegant empty endless even exact
-    expensive explicit external faint fair familiar fast final fine finite firm fixed flat flexible
-    foreign formal fragile free frequent fresh friendly full functional fuzzy general generic gentle
-    global golden gradual greedy green hidden hierarchical high historic honest horizontal hot huge
-    humble hybrid idle immutable implicit incremental independent indirect industrial infinite
-    initial inner integer interactive internal inverse irregular isolated iterative joint large late
-    latent lazy lean legal light linear liquid little live local logical long loose low loyal lunar
-    magnetic main major manual marginal massive maximal mean medical medium mild minimal minor
-    missing mixed mobile moderate modern modular monthly moral multiple mutable mutual narrow native
-    natural negative nested neutral new noisy nominal normal numeric obsolete odd official offline
-    old open optional ordinary orthogonal outer overdue parallel partial passive periodic permanent
-    personal pink plain plausible polite popular portable positive practical precise premium pretty
-    primary prime private public pure quick quiet radial random rapid rare raw ready real recent
-    recursive redundant regional regular relative reliable remote residual reusable rich rigid robust
-    rough round rural safe scalar seasonal secondary secret secure senior separate sequential serial
-    shallow sharp short silent similar simple single skewed slow small smooth social soft solid
-    sparse spatial special spherical stable stale standard static steady steep strict strong
-    structured subtle sudden symbolic symmetric synthetic tall temporal tense thick thin tiny total
-    transparent triple tropical typical uneven uniform unique universal unsorted unstable upper urban
-    urgent useful vague valid variable verbose vertical virtual visible vivid volatile warm weak
-    weekly weighted wide wild wooden young""",
-    "ADV": """accurately briefly calmly carefully cheaply clearly closely completely concisely
+    manual manuscript map margin market matrix meadow meal measure meeting melody member memo
+    memory menu merchant message meter method metric migration mineral minute mirror mission
+    mixture mock model module molecule monitor motor museum network newsletter node notebook
+    notice novel nurse object objective offer office operand operator optimum option orchard
+    order orbit origin outlet outline output oven owner package page painting panel paper
+    paragraph parameter parcel parser partner passage patch patient pattern payload payment
+    payroll penalty pension permit phase pipeline pixel plan planet planner platform player plot
+    plugin podcast poem pointer policy pool portfolio portal position poster premium
+    prescription price prior problem procedure process product profile profit program project
+    promise proof property proposal protein protocol proxy puzzle quarter query question queue
+    quiz quota quote rack railway ratio reactor reader receipt recipe record recursion reference
+    refund region register regression regulation reminder rent replica report request reserve
+    resident resource response result resume retailer retry revenue reviewer revision reward
+    rhythm river robot role roster route routine row rule salary sample satellite scanner
+    scenario scene schedule schema scheduler school scope score screen script scroll season
+    section segment selector semester seminar sensor sentence sequence serializer server service
+    session setting settlement shard shape shelf shell shift shipment shop signal simulation
+    sketch slice slide slogan socket solver song source spectrum speech spreadsheet sprint stack
+    stadium stage statement station statistic step stock storage story strategy stream string
+    student subset summary supplier surface survey switch syllabus symbol symptom syntax system
+    table tariff task tax teacher team telescope template tenant tensor term terminal test
+    theorem theme thesis thread threshold ticket tile timeline timeout timer title token tool
+    topic tour tower track trade train transcript transfer transition treaty tree trend trial
+    trigger tunnel tutorial type union unit update upgrade upload user vaccine validator valley
+    value valve variable variance variant vector vendor venue verdict vessel video village
+    visitor volume voucher wage wallet warehouse warning warranty watch wave website wedding
+    weight widget window wire workflow workshop wrapper writer zone
+    """,
+    "ADJ": """
+    absolute abstract accurate active adaptive additional adjacent aggressive alternate
+    ambiguous angular annual anonymous approximate atomic automatic average balanced basic
+    binary blank blocking bounded brief broken busy calm candid careful cautious central cheap
+    circular civil classic clean clear clinical coarse coherent cold colourful comic common
+    compact complete complex concise concrete conditional consistent constant continuous convex
+    cooperative correct corrupt critical crowded cubic current curved custom cyclic damaged dark
+    decimal deep default defensive delicate dense detailed deterministic digital direct discrete
+    distant distinct dormant double dry dual duplicate dynamic eager early effective elastic
+    elegant empty endless even exact expensive explicit external faint fair familiar fast final
+    fine finite firm fixed flat flexible foreign formal fragile free frequent fresh friendly
+    full functional fuzzy general generic gentle global golden gradual greedy green hidden
+    hierarchical high historic honest horizontal hot huge humble hybrid idle immutable implicit
+    incremental independent indirect industrial infinite initial inner integer interactive
+    internal inverse irregular isolated iterative joint large late latent lazy lean legal light
+    linear liquid little live local logical long loose low loyal lunar magnetic main major
+    manual marginal massive maximal mean medical medium mild minimal minor missing mixed mobile
+    moderate modern modular monthly moral multiple mutable mutual narrow native natural negative
+    nested neutral new noisy nominal normal numeric obsolete odd official offline old open
+    optional ordinary orthogonal outer overdue parallel partial passive periodic permanent
+    personal pink plain plausible polite popular portable positive practical precise premium
+    pretty primary prime private public pure quick quiet radial random rapid rare raw ready real
+    recent recursive redundant regional regular relative reliable remote residual reusable rich
+    rigid robust rough round rural safe scalar seasonal secondary secret secure senior separate
+    sequential serial shallow sharp short silent similar simple single skewed slow small smooth
+    social soft solid sparse spatial special spherical stable stale standard static steady steep
+    strict strong structured subtle sudden symbolic symmetric synthetic tall temporal tense
+    thick thin tiny total transparent triple tropical typical uneven uniform unique universal
+    unsorted unstable upper urban urgent useful vague valid variable verbose vertical virtual
+    visible vivid volatile warm weak weekly weighted wide wild wooden young
+    """,
+    "ADV": """
+    accurately briefly calmly carefully cheaply clearly closely completely concisely
     consistently correctly critically daily directly early eagerly easily efficiently elegantly
-    evenly eventually exactly explicitly fairly finally first formally freely fully gently globally
-    gradually honestly immediately incrementally independently internally jointly lazily linearly
-    locally logically manually mostly naturally neatly nightly numerically openly partially patiently
-    periodically plainly politely precisely promptly properly quickly quietly randomly rapidly
-    recursively reliably repeatedly rigorously robustly safely separately sequentially sharply
-    silently simply slowly smoothly softly steadily strictly strongly symbolically thoroughly
-    tightly twice uniformly usually visually weekly""",
-    "LANG": """python rust go java kotlin swift ruby php perl scala haskell elixir erlang julia
-    typescript javascript bash sql cobol fortran lua dart zig nim ocaml clojure groovy awk html css
-    terraform docker kubernetes ansible postgres sqlite redis kafka spark pandas numpy react svelte
-    django flask rails spring latex markdown yaml json xml graphql""",
-    "ROLE": """accountant actor apprentice architect artist assistant astronomer auditor baker banker
+    evenly eventually exactly explicitly fairly finally first formally freely fully gently
+    globally gradually honestly immediately incrementally independently internally jointly
+    lazily linearly locally logically manually mostly naturally neatly nightly numerically
+    openly partially patiently periodically plainly politely precisely promptly properly quickly
+    quietly randomly rapidly recursively reliably repeatedly rigorously robustly safely
+    separately sequentially sharply silently simply slowly smoothly softly steadily strictly
+    strongly symbolically thoroughly tightly twice uniformly usually visually weekly
+    """,
+    "LANG": """
+    python rust go java kotlin swift ruby php perl scala haskell elixir erlang julia typescript
+    javascript bash sql cobol fortran lua dart zig nim ocaml clojure groovy awk html css
+    terraform docker kubernetes ansible postgres sqlite redis kafka spark pandas numpy react
+    svelte django flask rails spring latex markdown yaml json xml graphql
+    """,
+    "ROLE": """
+    accountant actor apprentice architect artist assistant astronomer auditor baker banker
     biologist bookkeeper botanist buyer captain carpenter cashier caterer chemist clerk coach
-    consultant contractor cook curator dancer dentist designer developer dietitian director doctor
-    economist editor electrician engineer farmer florist gardener geologist grandmother guide
-    historian hiker intern investor janitor journalist judge landlord lawyer lecturer librarian
-    manager mason mechanic mentor midwife minister musician neighbour novelist nurse optician
-    painter paramedic parent pharmacist philosopher photographer physicist pilot plumber poet
-    potter principal producer professor psychologist recruiter researcher sailor salesperson
-    scientist sculptor secretary shopkeeper singer sociologist student surgeon surveyor tailor
-    teacher tenant therapist trainer translator traveller treasurer tutor veterinarian volunteer
-    waiter weaver""",
-    "UNIT": """seconds minutes hours days weeks months years metres kilometres miles grams kilograms
-    litres bytes kilobytes megabytes rows columns pages words lines characters tokens steps points
-    degrees percent dollars euros items people requests threads pixels layers samples""",
-    "DET": """the a this that our my one each every some any another your their his her which either
-    such""",
-    "FORMAT": """bullets paragraphs table outline checklist haiku email memo letter dialogue diagram
-    pseudocode spreadsheet script essay slide tweet review abstract timeline glossary quiz flashcards
-    report poem sonnet limerick storyboard rubric agenda""",
+    consultant contractor cook curator dancer dentist designer developer dietitian director
+    doctor economist editor electrician engineer farmer florist gardener geologist grandmother
+    guide historian hiker intern investor janitor journalist judge landlord lawyer lecturer
+    librarian manager mason mechanic mentor midwife minister musician neighbour novelist nurse
+    optician painter paramedic parent pharmacist philosopher photographer physicist pilot
+    plumber poet potter principal producer professor psychologist recruiter researcher sailor
+    salesperson scientist sculptor secretary shopkeeper singer sociologist student surgeon
+    surveyor tailor teacher tenant therapist trainer translator traveller treasurer tutor
+    veterinarian volunteer waiter weaver
+    """,
+    "UNIT": """
+    seconds minutes hours days weeks months years metres kilometres miles grams kilograms litres
+    bytes kilobytes megabytes rows columns pages words lines characters tokens steps points
+    degrees percent dollars euros items people requests threads pixels layers samples
+    """,
+    "DET": """
+    the a this that our my one each every some any another your their his her which either such
+    """,
+    "FORMAT": """
+    bullets paragraphs table outline checklist haiku email memo letter dialogue diagram
+    pseudocode spreadsheet script essay slide tweet review abstract timeline glossary quiz
+    flashcards report poem sonnet limerick storyboard rubric agenda
+    """,
 }
 
 _PATTERNS: Final[dict[str, tuple[str, ...]]] = {
@@ -237,15 +257,33 @@ _PATTERNS: Final[dict[str, tuple[str, ...]]] = {
 
 TOPICS: Final = tuple(name for name in _PATTERNS if name != "opening")
 
-_SYLLABLES: Final = ["ba", "bel", "bor", "cam", "cor", "da", "del", "dor", "el", "far", "fen", "gal", "gor", "hal", "har", "il", "jan", "jor", "ka", "kel", "kin", "lan", "lor", "lu", "mar", "mel", "mi", "mor", "na", "nel", "nor", "o", "or", "pa", "per", "quin", "ra", "ren", "ri", "ro", "sal", "sen", "sol", "ta", "tel", "thi", "to", "ul", "va", "ven", "vi", "vor", "wen", "wil", "yor", "za", "zen"]
+
+def _read(text: str) -> list[str]:
+    return text.split()
+
+
+_SYLLABLES: Final = _read("""
+    ba bel bor cam cor da del dor el far fen gal gor hal har il jan jor ka kel kin lan lor lu
+    mar mel mi mor na nel nor o or pa per quin ra ren ri ro sal sen sol ta tel thi to ul va ven
+    vi vor wen wil yor za zen
+""")
 _ENDINGS: Final = [
     "",
-    *["a", "an", "ar", "by", "dale", "don", "el", "en", "er", "ford", "ham", "ia", "ic", "ik", "in", "is", "ley", "lin", "mere", "mond", "mont", "nia", "on", "or", "os", "ov", "ra", "ric", "rin", "sen", "stad", "stein", "ta", "ton", "um", "us", "va", "vale", "ville", "wick", "worth"],
+    *_read("""
+    a an ar by dale don el en er ford ham ia ic ik in is ley lin mere mond mont nia on or os ov
+    ra ric rin sen stad stein ta ton um us va vale ville wick worth
+"""),
 ]
 _N_NAMES: Final = 24_000
 _N_IDENTIFIERS: Final = 24_000
 _N_NUMBERS: Final = 4_000
-_GLUE: Final = ["the", "a", "this", "that", "these", "those", "some", "any", "each", "every", "its", "their", "our", "your", "my", "one", "both", "and", "or", "but", "then", "so", "also", "still", "now", "just", "only", "even", "very", "quite", "rather", "please", "kindly", "again", "further", "next", "with", "without", "within", "under", "over", "after", "before", "during", "between", "into", "onto", "from", "about", "around", "near", "per", "via", "for", "to", "of", "in", "on", "at", "by", "as", "is", "are", "was", "be", "can", "will", "would", "should", "must", "may", "might", "could", "does", "do", "did", "not", "when", "while", "where", "which", "who", "what", "why", "how", "if", "because", "than"]
+_GLUE: Final = _read("""
+    the a this that these those some any each every its their our your my one both and or but
+    then so also still now just only even very quite rather please kindly again further next
+    with without within under over after before during between into onto from about around near
+    per via for to of in on at by as is are was be can will would should must may might could
+    does do did not when while where which who what why how if because than
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

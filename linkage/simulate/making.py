@@ -122,7 +122,8 @@ def simulate(
     cast, supplies = _cast(settings, seed)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as desk:
-        made = _write(Path(desk), settings, seed, prompts, cast, supplies)
+        ledger = _open_ledger(Path(desk), settings, seed, len(cast.accounts))
+        made = _write(ledger, settings, cast, supplies, prompts=prompts)
         for path in sorted(Path(desk).iterdir()):
             path.replace(folder / path.name)
     return replace(made, folder=folder)
@@ -162,17 +163,20 @@ def _cast(world: World, seed: int) -> tuple[Part, Supplies]:
     return join_parts([innocents, *parts]), supplies
 
 
-def _write(
-    folder: Path, world: World, seed: int, prompts: str, cast: Part, supplies: Supplies
-) -> Simulation:
+def _open_ledger(folder: Path, world: World, seed: int, n_accounts: int) -> Ledger:
     start = dt.datetime.combine(world.start, dt.time(), tzinfo=dt.UTC)
-    n_accounts = len(cast.accounts)
-    ledger = Ledger(
+    return Ledger(
         folder=folder,
         start_us=int(start.timestamp()) * 1_000_000,
         seed=seed,
         account_ids=spell_keys(np.arange(n_accounts), "acc_", seed),
     )
+
+
+def _write(
+    ledger: Ledger, world: World, cast: Part, supplies: Supplies, *, prompts: str
+) -> Simulation:
+    seed, n_accounts = ledger.seed, len(cast.accounts)
     traffic = Traffic(
         cast,
         supplies.library,
@@ -185,7 +189,7 @@ def _write(
     n_payments = write_payments(ledger, make_generator(seed, 6), cast, world.days)
     n_events = write_events(ledger, traffic, supplies, prompts=prompts)
     made = Simulation(
-        folder=folder,
+        folder=ledger.folder,
         n_accounts=n_accounts,
         n_events=n_events,
         n_payments=n_payments,

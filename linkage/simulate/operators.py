@@ -140,16 +140,16 @@ def cast_operator(
     victims = _choose_victims(rng, plan, people)
     device, client = _equip(rng, plan, crew, supplies)
     routes = _route(rng, plan, crew, supplies)
-    routes["book"] = _write_books(rng, plan, crew, supplies)[routes["account"]]
+    routes["book"] = _write_books(rng, plan, supplies)[routes["account"]]
     routes = pd.concat([routes, _frame(rng, plan, people, victims, supplies)], ignore_index=True)
     account = routes["account"].to_numpy()
     seats = make_seats(
         account,
         routes["source"].to_numpy(),
-        device[account],
-        client[account],
-        routes["book"].to_numpy(),
-        routes["weight"].to_numpy(),
+        device=device[account],
+        client=client[account],
+        book=routes["book"].to_numpy(),
+        weight=routes["weight"].to_numpy(),
     )
     lives, old_seats = _live(rng, plan, crew, supplies)
     part = Part(
@@ -278,7 +278,7 @@ def _share_out(
     return things
 
 
-def _write_books(rng: np.random.Generator, plan: Plan, crew: _Crew, supplies: Supplies) -> Ints:
+def _write_books(rng: np.random.Generator, plan: Plan, supplies: Supplies) -> Ints:
     """Write the operator's templates, by capability, before and after the pivot."""
     says, n = plan.behaviour, plan.n_accounts
     topics = rng.permutation(len(TOPICS))[:_N_SHARDS]
@@ -450,16 +450,16 @@ def _remember(
     seats = make_seats(
         len(lives) + np.arange(n),
         supplies.spare_lines[rng.integers(0, len(supplies.spare_lines), n)],
-        supplies.devices.take(n),
-        draw_weighted(rng, supplies.clients.browser_share, n),
-        FREE_BOOK,
-        1.0,
+        device=supplies.devices.take(n),
+        client=draw_weighted(rng, supplies.clients.browser_share, n),
+        book=FREE_BOOK,
+        weight=1.0,
     )
     return pd.concat([lives, before], ignore_index=True), seats
 
 
 def _pay(rng: np.random.Generator, plan: Plan, crew: _Crew, supplies: Supplies) -> pd.DataFrame:
-    says, n = plan.behaviour, plan.n_accounts
+    says = plan.behaviour
     payers = np.flatnonzero(~crew.is_farmed)
     card = _share_out(rng, crew.cell[payers], says.accounts_per_card, supplies.cards)
     by_one = rng.random(len(payers)) < says.one_payer

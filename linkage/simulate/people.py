@@ -267,7 +267,12 @@ def _seat_at_home(people: People) -> pd.DataFrame:
     weights = {"office": 0.3, "campus": 0.4, "agency": 0.05, "ci_runner": 0.2}
     weight = np.array([weights.get(name, 1.0) for name in ROLES])[people.role]
     return make_seats(
-        _everybody(people), people.line, people.device, people.client, people.book, weight
+        _everybody(people),
+        people.line,
+        device=people.device,
+        client=people.client,
+        book=people.book,
+        weight=weight,
     )
 
 
@@ -285,10 +290,10 @@ def _seat_on_phones(
     return make_seats(
         users,
         gateways[people.country[users]],
-        device,
-        np.where(own, client, people.client[users]),
-        people.book[users],
-        setting.weight,
+        device=device,
+        client=np.where(own, client, people.client[users]),
+        book=people.book[users],
+        weight=setting.weight,
     )
 
 
@@ -303,10 +308,10 @@ def _seat_on_vpns(
     return make_seats(
         users,
         exits[provider],
-        people.device[users],
-        people.client[users],
-        people.book[users],
-        setting.weight,
+        device=people.device[users],
+        client=people.client[users],
+        book=people.book[users],
+        weight=setting.weight,
     )
 
 
@@ -319,10 +324,10 @@ def _seat_on_vendors(
     return make_seats(
         users,
         pool,
-        people.device[users],
-        people.client[users],
-        people.book[users],
-        setting.weight,
+        device=people.device[users],
+        client=people.client[users],
+        book=people.book[users],
+        weight=setting.weight,
     )
 
 
@@ -336,10 +341,10 @@ def _seat_with_tools(
     return make_seats(
         users,
         people.line[users],
-        NOBODY,
-        supplies.clients.tool[tool],
-        books[tool],
-        setting.weight,
+        device=NOBODY,
+        client=supplies.clients.tool[tool],
+        book=books[tool],
+        weight=setting.weight,
     )
 
 
@@ -376,7 +381,12 @@ def _seat_on_family_devices(
     users = _choose(rng, world.lookalikes.households.shared_device, family)
     group = people.group[users]
     return make_seats(
-        users, people.line[users], tablets[group], clients[group], people.book[users], 0.5
+        users,
+        people.line[users],
+        device=tablets[group],
+        client=clients[group],
+        book=people.book[users],
+        weight=0.5,
     )
 
 
@@ -388,10 +398,10 @@ def _seat_on_campus(world: World, people: People, supplies: Supplies) -> pd.Data
     return make_seats(
         students,
         pools[people.group[students]],
-        people.device[students],
-        people.client[students],
-        people.book[students],
-        1.0,
+        device=people.device[students],
+        client=people.client[students],
+        book=people.book[students],
+        weight=1.0,
     )
 
 
@@ -406,10 +416,10 @@ def _seat_on_runners(
     return make_seats(
         users,
         np.full(len(users), pool[0]),
-        NOBODY,
-        supplies.clients.runner[action],
-        books[action],
-        1.0,
+        device=NOBODY,
+        client=supplies.clients.runner[action],
+        book=books[action],
+        weight=1.0,
     )
 
 
@@ -428,7 +438,9 @@ def _open_offices(
     # An agency's few people share their machines; an office gives everybody one.
     machines = supplies.devices.take(2 * n_firms)[2 * key + rng.integers(0, 2, len(staff))]
     device = np.where(is_agency, machines, people.device[staff])
-    seats = make_seats(staff, pools[key], device, people.client[staff], books[key], 1.0)
+    seats = make_seats(
+        staff, pools[key], device=device, client=people.client[staff], book=books[key], weight=1.0
+    )
     pays = rng.random(n_firms) < world.lookalikes.offices.company_card
     pays[key[is_agency]] = True
     covered = pays[key]
@@ -481,7 +493,7 @@ def _live(
         offset_h=_OFFSETS[people.country],
         active=0.1 + 0.85 * rng.random(n) ** 1.5,
     )
-    return _visit_venues(rng, people, supplies, lives)
+    return _visit_venues(people, supplies, lives)
 
 
 def _draw_schedules(rng: np.random.Generator, people: People) -> Ints:
@@ -492,7 +504,7 @@ def _draw_schedules(rng: np.random.Generator, people: People) -> Ints:
 
 
 def _visit_venues(
-    rng: np.random.Generator, people: People, supplies: Supplies, lives: pd.DataFrame
+    people: People, supplies: Supplies, lives: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     guests = people.of("hackathon")
     n_venues = int(people.group[guests].max(initial=-1)) + 1
@@ -509,10 +521,10 @@ def _visit_venues(
     seats = make_seats(
         len(lives) + np.arange(len(guests)),
         pools[people.group[guests]],
-        people.device[guests],
-        people.client[guests],
-        people.book[guests],
-        1.0,
+        device=people.device[guests],
+        client=people.client[guests],
+        book=people.book[guests],
+        weight=1.0,
     )
     return pd.concat([home, visit], ignore_index=True), seats
 
@@ -639,7 +651,7 @@ def _register(
     phone = _share_phones(rng, people, phone)
     return pd.DataFrame(
         {
-            "role": pd.Categorical.from_codes(people.role, list(ROLES)).astype(str),
+            "role": np.array(ROLES)[people.role],
             "group": _name_groups(people),
             "operator": None,
             "country": people.country,
@@ -706,10 +718,10 @@ def attach_resellers(
     seats = make_seats(
         customers,
         source[group],
-        people.device[customers],
-        people.client[customers],
-        people.book[customers],
-        2.0,
+        device=people.device[customers],
+        client=people.client[customers],
+        book=people.book[customers],
+        weight=2.0,
     )
     cards = _make_cards(rng, customers, card[group], people.country[customers])
     return seats, cards.assign(bin=bins[group])

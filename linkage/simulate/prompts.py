@@ -19,11 +19,11 @@ from linkage.simulate.language import Language
 __all__ = ["MAX_WORDS", "PromptPlan", "Words", "compose", "fingerprint", "write_text"]
 
 MAX_WORDS: Final = 160
-_STOP: Final = 1 << 30  # this word ends a sentence
-_WORD: Final = _STOP - 1
-_VARIANTS: Final = 6  # wordings that one paraphrased sentence has
 _SHINGLE: Final = 5  # words a fingerprint looks at together
-_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_STOP: Final = 0x40000000  # mark of a word that ends a sentence
+_WORD: Final = 0x3FFFFFFF  # the rest of the number
+_WORDINGS: Final = 6  # that one paraphrased sentence can have
+_PAUSE: Final = 46  # a full stop in ASCII
 
 Words = npt.NDArray[np.int32]
 
@@ -44,7 +44,7 @@ class PromptPlan:
     opening: Bools  # begins with a common opening
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _next(state):  # type: ignore[no-untyped-def]
     x = state + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -52,20 +52,20 @@ def _next(state):  # type: ignore[no-untyped-def]
     return x ^ (x >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _unit(state):  # type: ignore[no-untyped-def]
     return np.float64(state >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _pick(state, low, high):  # type: ignore[no-untyped-def]
     # The first words of a category are the common ones.
     u = _unit(state)
     return low + np.int64((high - low) * u * (0.35 + 0.65 * u))
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _say(  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True)
+def _say(  # type: ignore[no-untyped-def]  # noqa: PLR0917  a kernel takes flat arguments
     row, at, pattern, structure, key, wording, slot, word_share, language
 ):
     category_bounds, tokens, pattern_bounds, n_glue = language
@@ -94,8 +94,8 @@ def _say(  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _compose(  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True)
+def _compose(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     seed, key, wording, topic, n_fixed, n_payload, slot, word_share, sentence_share, opening,
     topic_bounds, word_hash, language, out, length,
 ):  # fmt: skip
@@ -124,13 +124,13 @@ def _compose(  # type: ignore[no-untyped-def]
                 w = _next(wording[i] ^ (number * golden))
                 if _unit(w) < sentence_share[i]:
                     w = _next(w)
-                    structure = _next(structure ^ (w % np.uint64(6) + np.uint64(1)))
+                    structure = _next(structure ^ (w % np.uint64(_WORDINGS) + np.uint64(1)))
                 at = _say(
                     row, at, low + np.int64(structure % size), structure, k, w,
                     slot[i], word_share[i], language,
                 )  # fmt: skip
-            if word_hash[row[at - 1] & 0x3FFFFFFF] != 0:
-                row[at - 1] |= 0x40000000
+            if word_hash[row[at - 1] & _WORD] != 0:
+                row[at - 1] |= _STOP
             if at == row.shape[0]:
                 break
         length[i] = at
@@ -168,29 +168,29 @@ def _kernel_view(language: Language) -> tuple[Ints, Ints, Ints, int]:
     return language.category_bounds, language.tokens, language.pattern_bounds, language.n_glue
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _measure(words, length, word_bounds, word_hash, bounds):  # type: ignore[no-untyped-def]
     for i in range(words.shape[0]):
         total = 0
         for j in range(length[i]):
-            word = words[i, j] & 0x3FFFFFFF
+            word = words[i, j] & _WORD
             total += word_bounds[word + 1] - word_bounds[word]
             if j > 0 and word_hash[word] != 0:
                 total += 1
-            if words[i, j] & 0x40000000:
+            if words[i, j] & _STOP:
                 total += 1
         bounds[i + 1] = bounds[i] + total
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _spell(  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True)
+def _spell(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     words, length, capitals, word_bytes, word_bounds, word_hash, bounds, out
 ):
     for i in range(words.shape[0]):
         at = bounds[i]
         begins = capitals[i]
         for j in range(length[i]):
-            word = words[i, j] & 0x3FFFFFFF
+            word = words[i, j] & _WORD
             if j > 0 and word_hash[word] != 0:
                 out[at] = 32
                 at += 1
@@ -201,8 +201,8 @@ def _spell(  # type: ignore[no-untyped-def]
                 begins = False
                 out[at] = byte
                 at += 1
-            if words[i, j] & 0x40000000:
-                out[at] = 46
+            if words[i, j] & _STOP:
+                out[at] = _PAUSE
                 at += 1
                 begins = capitals[i]
 
@@ -234,14 +234,14 @@ def write_text(language: Language, words: Words, length: Ints, capitals: Bools) 
     return pa.StringArray.from_buffers(len(words), offsets, pa.py_buffer(text))
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _fingerprint(words, length, word_hash, shingle, out):  # type: ignore[no-untyped-def]
     recent = np.zeros(shingle, dtype=np.uint64)
     for i in range(words.shape[0]):
         smallest = np.uint64(0xFFFFFFFFFFFFFFFF)
         seen = 0
         for j in range(length[i]):
-            h = word_hash[words[i, j] & 0x3FFFFFFF]
+            h = word_hash[words[i, j] & _WORD]
             if h == 0:
                 continue
             recent[seen % shingle] = h

@@ -122,7 +122,7 @@ def spell_mails(accounts: pd.DataFrame, domains: list[str], seed: int) -> pa.Arr
     public = (accounts["mail_domain"].to_numpy() < 8) & (_below(key, 40, 10) < 6)
     local = local.mask(public, local + number)
     local = local.mask(style == MACHINE_STYLE, _follow_pattern(accounts, first, last, key))
-    domain = pd.Series(domains).take(accounts["mail_domain"]).reset_index(drop=True)
+    domain = pd.Series(domains).take(accounts["mail_domain"].to_numpy()).reset_index(drop=True)
     again = (local + "@" + domain).groupby(local + "@" + domain).cumcount()
     local = local.mask(again > 0, local + "." + (again + 1).astype(str))
     return pa.array(local + "@" + domain, type=pa.string())

@@ -1,6 +1,7 @@
 """Worlds on disk: four Parquet tables and the description from which they were made."""
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkage.simulate.cast import Part, Supplies
+from linkage.simulate.clients import Clients
 from linkage.simulate.clock import COUNTRIES, DAY_S
 from linkage.simulate.draws import Bools, Floats, Ints, hash_keys
 from linkage.simulate.language import Language, load_language
@@ -24,6 +26,7 @@ from linkage.simulate.traffic import Requests, Traffic
 __all__ = ["Ledger", "write_accounts", "write_description", "write_events", "write_payments"]
 
 _CHUNK: Final = 1 << 17  # events of a row group
+_AHEAD: Final = 2  # row groups that may wait to be written
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -69,27 +72,23 @@ def write_events(ledger: Ledger, traffic: Traffic, supplies: Supplies, *, prompt
     While one row group is spelled out and compressed in a thread of its own, the next one is
     drawn; no more than two wait, so memory does not grow with the world's length.
     """
-    language = load_language()
+    speller = _Speller(
+        ledger=ledger,
+        traffic=traffic,
+        clients=supplies.clients,
+        language=load_language(),
+        as_text=prompts == "text",
+    )
     n_events = 0
-    writer: pq.ParquetWriter | None = None
-    waiting: list[Future[None]] = []
-    with ThreadPoolExecutor(max_workers=1) as thread:
+    waiting: deque[Future[None]] = deque()
+    with _open_events(ledger, prompts) as writer, ThreadPoolExecutor(max_workers=1) as thread:
         for requests in _cut_chunks(traffic.days()):
             n_events += len(requests.second)
-            if writer is None:
-                writer = _open_events(ledger, prompts)
-            while len(waiting) > 1:
-                waiting.pop(0).result()
-            waiting.append(
-                thread.submit(
-                    _write_chunk, writer, ledger, traffic, supplies, language, requests, prompts
-                )
-            )
+            if len(waiting) == _AHEAD:
+                waiting.popleft().result()
+            waiting.append(thread.submit(speller.write, writer, requests))
         for future in waiting:
             future.result()
-    if writer is None:
-        writer = _open_events(ledger, prompts)
-    writer.close()
     return n_events
 
 
@@ -122,42 +121,47 @@ def _open_events(ledger: Ledger, prompts: str) -> pq.ParquetWriter:
     )
 
 
-def _write_chunk(
-    writer: pq.ParquetWriter,
-    ledger: Ledger,
-    traffic: Traffic,
-    supplies: Supplies,
-    language: Language,
-    requests: Requests,
-    prompts: str,
-) -> None:
-    seats = traffic.seats.iloc[requests.seat]
-    client = pa.array(seats["client"].to_numpy())
-    device = seats["device"].to_numpy()
-    words, length = compose(language, traffic.speak(requests))
-    if prompts == "text":
-        said = write_text(language, words, length, _writes_capitals(requests.account))
-    else:
-        said = spell_hex(fingerprint(language, words, length))
-    writer.write_table(
-        pa.Table.from_arrays(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Speller:
+    """Turns requests into rows of the events table."""
+
+    ledger: Ledger
+    traffic: Traffic
+    clients: Clients
+    language: Language
+    as_text: bool
+
+    def write(self, writer: pq.ParquetWriter, requests: Requests) -> None:
+        """Write one row group."""
+        writer.write_table(self.spell(requests, writer.schema), row_group_size=_CHUNK)
+
+    def spell(self, requests: Requests, schema: pa.Schema) -> pa.Table:
+        """Return requests as rows."""
+        seats = self.traffic.seats.iloc[requests.seat]
+        client = pa.array(seats["client"].to_numpy())
+        return pa.Table.from_arrays(
             [
-                ledger.account_ids.take(pa.array(requests.account)),
-                ledger.stamp(requests.second),
-                spell_addresses(traffic.locate(requests)),
-                spell_keys(device, "dev_", ledger.seed),
-                pa.array(supplies.clients.user_agent).take(client),
-                pa.array(supplies.clients.tls).take(client),
-                said,
+                self.ledger.account_ids.take(pa.array(requests.account)),
+                self.ledger.stamp(requests.second),
+                spell_addresses(self.traffic.locate(requests)),
+                spell_keys(seats["device"].to_numpy(), "dev_", self.ledger.seed),
+                pa.array(self.clients.user_agent).take(client),
+                pa.array(self.clients.tls).take(client),
+                self._say(requests),
             ],
-            schema=writer.schema,
-        ),
-        row_group_size=_CHUNK,
-    )
+            schema=schema,
+        )
+
+    def _say(self, requests: Requests) -> pa.Array:
+        words, length = compose(self.language, self.traffic.speak(requests))
+        if self.as_text:
+            return write_text(self.language, words, length, _writes_capitals(requests.account))
+        return spell_hex(fingerprint(self.language, words, length))
 
 
 def _writes_capitals(account: Ints) -> Bools:
-    return hash_keys(account, 111) % np.uint64(3) != 0
+    capitals: Bools = hash_keys(account, 111) % np.uint64(3) != 0
+    return capitals
 
 
 def write_payments(ledger: Ledger, rng: np.random.Generator, cast: Part, days: int) -> int:

@@ -91,7 +91,8 @@ class Traffic:
         """Return the share of a day for which each life lasts."""
         start, end = self._lives["start_s"], self._lives["end_s"]
         overlap = np.minimum(end, (day + 1) * DAY_S) - np.maximum(start, day * DAY_S)
-        return np.maximum(overlap, 0.0) / DAY_S
+        share: Floats = np.maximum(overlap, 0.0) / DAY_S
+        return share
 
     def _set_rates(self) -> Floats:
         """Return each life's events on a full, average day, so that the sum is as expected."""
@@ -288,7 +289,8 @@ def _cumulate_weights(seats: pd.DataFrame, first_seat: Ints) -> Floats:
     passed = np.concatenate([[0.0], np.cumsum(weight)])
     before = passed[first_seat[life]]
     total = passed[first_seat[life + 1]] - before
-    return life + (passed[1:] - before) / np.where(total > 0, total, 1.0)
+    bounds: Floats = life + (passed[1:] - before) / np.where(total > 0, total, 1.0)
+    return bounds
 
 
 def _stack_episodes(episodes: pd.DataFrame, n_accounts: int) -> dict[str, np.ndarray]:
@@ -296,4 +298,4 @@ def _stack_episodes(episodes: pd.DataFrame, n_accounts: int) -> dict[str, np.nda
     layer = episodes.groupby("account").cumcount().to_numpy()
     rows = np.full((int(layer.max(initial=-1)) + 1, n_accounts), NOBODY, dtype=np.int64)
     rows[layer, episodes["account"].to_numpy()] = np.arange(len(episodes))
-    return {"row": rows, **{name: column.to_numpy() for name, column in episodes.items()}}
+    return {"row": rows, **{str(name): column.to_numpy() for name, column in episodes.items()}}
