@@ -1,0 +1,272 @@
+"""How right: linkage and the methods that its users know, on the same worlds.
+
+    python -m benchmarks.quality --real --simulate small --evasion 1 3 5 --seed 0
+
+Every baseline is run on a grid, and the setting that suits the truth best is shown: a help that no
+user has and that linkage does not get.
+"""
+
+import argparse
+import importlib.util
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+import linkage
+from benchmarks.baselines import BASELINES, Baseline
+from benchmarks.worlds import World, list_real_worlds, simulate_world
+from linkage.evaluate import Evaluation, evaluate
+
+RESULTS: Final = Path(__file__).parent / "results" / "quality.md"
+CHOOSE_BY: Final = "operator_bcubed_f1"
+FIGURES: Final = {
+    "operator_f1": "operator F1",
+    "operator_f1_size_3_9": "3 to 9",
+    "operator_f1_size_10_up": "10 up",
+    "operator_pair_precision": "pair P",
+    "operator_pair_recall": "pair R",
+    "operator_pair_f1": "pair F1",
+    "operator_bcubed_f1": "B-cubed F1",
+    "operator_adjusted_rand": "ARI",
+    "stranger_rate": "strangers",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What one method did on one world."""
+
+    world: str
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    seconds: float = 0.0  # of the run with these settings
+    n_tried: int = 1
+    failed: str | None = None  # why there is no evaluation
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the comparison, print the tables and write them to the results."""
+    args = _parse(argv)
+    outcomes: list[Outcome] = []
+    for world in _list_worlds(args):
+        for outcome in _compare(world, args):
+            outcomes.append(outcome)
+            print(_describe(outcome, args.choose_by), file=sys.stderr, flush=True)
+    words = sys.argv[1:] if argv is None else argv
+    text = write_report(outcomes, args.choose_by, shlex.join(words))
+    print(text)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--real", action="store_true", help="the real sets under LINKAGE_DATA")
+    parser.add_argument("--simulate", nargs="*", default=[], metavar="PRESET")
+    parser.add_argument("--evasion", nargs="*", type=int, default=[1, 3, 5], metavar="0..5")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--methods", nargs="*", help="baselines by name, and linkage (default: all)"
+    )
+    parser.add_argument("--choose-by", default=CHOOSE_BY, help="default: %(default)s")
+    parser.add_argument(
+        "--limit-s",
+        type=float,
+        default=300.0,
+        help="seconds after which a method's grid is cut short (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args(argv)
+
+
+def _list_worlds(args: argparse.Namespace) -> Iterable[World]:
+    if args.real:
+        yield from list_real_worlds()
+    for preset in args.simulate:
+        for evasion in args.evasion:
+            with tempfile.TemporaryDirectory() as folder:
+                yield simulate_world(preset, seed=args.seed, evasion=evasion, folder=Path(folder))
+
+
+def _compare(world: World, args: argparse.Namespace) -> Iterable[Outcome]:
+    if world.missing is not None:
+        yield Outcome(world=world.name, method="all", failed=f"skipped: {world.missing}")
+        return
+    if not args.methods or "linkage" in args.methods:
+        yield _run_linkage(world)
+    observations = world.observations
+    for baseline in BASELINES:
+        if not args.methods or baseline.name in args.methods:
+            yield _run_baseline(baseline, world, observations, args)
+
+
+def _run_linkage(world: World) -> Outcome:
+    link = getattr(linkage, "link", None)
+    if link is None:
+        return Outcome(world=world.name, method="linkage", failed="there is no linkage.link yet")
+    start = time.perf_counter()
+    try:
+        result = link(**world.tables)
+    except Exception as error:
+        return Outcome(world=world.name, method="linkage", failed=_name(error))
+    seconds = time.perf_counter() - start
+    evaluation = evaluate(result.clusters, result.members, world.truth, n_bootstrap=200)
+    return Outcome(world=world.name, method="linkage", evaluation=evaluation, seconds=seconds)
+
+
+def _run_baseline(
+    baseline: Baseline, world: World, observations: pd.DataFrame, args: argparse.Namespace
+) -> Outcome:
+    """Run a baseline on its grid and keep the setting that the truth likes best."""
+    if baseline.extra is not None and importlib.util.find_spec(baseline.extra) is None:
+        reason = f"skipped: {baseline.extra} is not installed"
+        return Outcome(world=world.name, method=baseline.name, failed=reason)
+    best: Outcome | None = None
+    failed = "no setting was tried"
+    started = time.perf_counter()
+    n_tried = 0
+    for settings in baseline.grid:
+        if n_tried and time.perf_counter() - started > args.limit_s:
+            break
+        n_tried += 1
+        start = time.perf_counter()
+        try:
+            members = baseline.run(observations, **settings)
+        except Exception as error:
+            failed = _name(error)
+            continue
+        seconds = time.perf_counter() - start
+        evaluation = evaluate(None, members, world.truth, n_bootstrap=0)
+        if best is None or _rank(evaluation, args.choose_by) > _rank(
+            best.evaluation, args.choose_by
+        ):
+            best = Outcome(
+                world=world.name,
+                method=baseline.name,
+                settings=settings,
+                evaluation=evaluation,
+                seconds=seconds,
+            )
+    if best is None or best.evaluation is None:
+        return Outcome(world=world.name, method=baseline.name, failed=failed, n_tried=n_tried)
+    return Outcome(
+        world=world.name,
+        method=baseline.name,
+        settings=best.settings,
+        evaluation=best.evaluation,
+        seconds=best.seconds,
+        n_tried=n_tried,
+    )
+
+
+def _rank(evaluation: Evaluation | None, name: str) -> float:
+    value = None if evaluation is None else evaluation[name].value
+    return -1.0 if value is None else value
+
+
+def _name(error: Exception) -> str:
+    line = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {line[0][:120]}"
+
+
+def _describe(outcome: Outcome, choose_by: str) -> str:
+    if outcome.evaluation is None:
+        return f"{outcome.world:18} {outcome.method:20} {outcome.failed}"
+    value = _rank(outcome.evaluation, choose_by)
+    return f"{outcome.world:18} {outcome.method:20} {value:.4f} {outcome.seconds:8.1f} s"
+
+
+def write_report(outcomes: list[Outcome], choose_by: str, words: str) -> str:
+    """Write the tables as Markdown.
+
+    Parameters
+    ----------
+    outcomes : list of Outcome
+    choose_by : str
+        The score by which baselines were tuned.
+    words : str
+        The arguments that made the outcomes.
+
+    Returns
+    -------
+    str
+    """
+    worlds = list(dict.fromkeys(outcome.world for outcome in outcomes))
+    methods = list(dict.fromkeys(outcome.method for outcome in outcomes if outcome.method != "all"))
+    found = {(outcome.world, outcome.method): outcome for outcome in outcomes}
+    lines = [
+        "# Quality",
+        "",
+        "Made by",
+        "",
+        f"    python -m benchmarks.quality {words}".rstrip(),
+        "",
+        f"Every baseline shows the best setting of its grid **by the truth** (by `{choose_by}`); "
+        "linkage runs with its defaults and never sees the truth. docs/evaluation.md says what "
+        "each figure means; seconds are those of the one run that is shown.",
+        "",
+        f"## {FIGURES.get(choose_by, choose_by)} / innocents put with strangers",
+        "",
+        *_table(
+            ["method", *worlds],
+            [
+                [method, *(_cell(found, world, method, choose_by) for world in worlds)]
+                for method in methods
+            ],
+        ),
+        "",
+    ]
+    for world in worlds:
+        lines += [f"## {world}", "", *_detail([o for o in outcomes if o.world == world]), ""]
+    return "\n".join(lines)
+
+
+def _cell(found: Mapping[tuple[str, str], Outcome], world: str, method: str, choose_by: str) -> str:
+    outcome = found.get((world, method), found.get((world, "all")))
+    if outcome is None:
+        return ""
+    if outcome.evaluation is None:
+        return "skipped" if str(outcome.failed).startswith("skipped") else "failed"
+    strangers = outcome.evaluation.counts.n_strangers
+    value = _format(outcome.evaluation[choose_by].value)
+    return f"{value} / {strangers:,}" if outcome.evaluation.counts.n_innocents else value
+
+
+def _detail(outcomes: list[Outcome]) -> list[str]:
+    rows, failures = [], []
+    for outcome in outcomes:
+        if outcome.evaluation is None:
+            failures.append(f"- {outcome.method}: {outcome.failed}")
+            continue
+        settings = ", ".join(f"{key} {value}" for key, value in outcome.settings.items())
+        figures = [_format(outcome.evaluation[name].value) for name in FIGURES]
+        tried = f"{settings} (of {outcome.n_tried})" if settings else "defaults"
+        rows.append([outcome.method, *figures, f"{outcome.seconds:.1f}", tried])
+    table = _table(["method", *FIGURES.values(), "seconds", "settings"], rows) if rows else []
+    return [*table, *([""] if rows and failures else []), *failures]
+
+
+def _format(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The baselines find what is easy, so that a comparison with them says something."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from linkage.evaluate import evaluate
+
+pytest.importorskip("benchmarks", reason="benchmarks are in the source tree, not in the wheel")
+from benchmarks.baselines import BASELINES
+from benchmarks.baselines.incidence import build_incidence
+from benchmarks.baselines.peeling import _find_block
+from benchmarks.quality import main, write_report
+from benchmarks.worlds import list_real_worlds, make_observations
+
+LIGHT = [baseline for baseline in BASELINES if baseline.extra is None]
+
+
+def draw_easy_world(n_groups=8, size=6, n_innocents=200, seed=0):
+    """Groups that share identifiers of three kinds, and innocents who share next to nothing."""
+    rng = np.random.default_rng(seed)
+    rows, truth = [], []
+    for group, member in itertools.product(range(n_groups), range(size)):
+        account = f"g{group}-{member}"
+        truth.append((account, f"o{group}"))
+        rows += [(account, kind, f"{kind}-{group}-{member % 2}") for kind in ("ip", "card")]
+        rows.append((account, "prompt", f"prompt-{group}"))
+    for i in range(n_innocents):
+        truth.append((f"i{i}", None))
+        rows += [(f"i{i}", kind, f"{kind}-i-{rng.integers(10**6)}") for kind in ("ip", "card")]
+    observations = pd.DataFrame(rows, columns=["account_id", "kind", "value"])
+    return observations, pd.DataFrame(truth, columns=["account_id", "operator_id"])
+
+
+@pytest.mark.parametrize("baseline", LIGHT, ids=lambda baseline: baseline.name)
+def test_every_baseline_finds_separate_groups_with_its_best_setting(baseline):
+    observations, truth = draw_easy_world()
+    f1 = [
+        evaluate(None, baseline.run(observations, **settings), truth, n_bootstrap=0)["operator_f1"]
+        for settings in baseline.grid
+    ]
+    # Labels stop at the halves of a group; peeling takes equally dense blocks at once; and the top
+    # quantile of similarities keeps parts of the groups.
+    floor = {"label-propagation": 0.6, "fraudar": 0.2, "similarity": 0.4}.get(baseline.name, 0.99)
+    assert max(figure.value for figure in f1) >= floor
+
+
+@pytest.mark.parametrize("baseline", LIGHT, ids=lambda baseline: baseline.name)
+def test_every_baseline_gives_the_same_members_twice(baseline):
+    observations, _ = draw_easy_world()
+    one, two = (baseline.run(observations, **baseline.grid[0]) for _ in range(2))
+    pd.testing.assert_frame_equal(one, two)
+    assert one["account_id"].is_unique
+
+
+def test_peeling_agrees_with_a_loop():
+    rng = np.random.default_rng(3)
+    dense = (rng.random((14, 11)) < 0.25).astype(float)
+    dense[:4, :4] = 1
+    rows, columns = _find_block(sparse.csr_array(dense))
+    weights = dense / np.log(dense.sum(axis=0) + 5)
+    left = {("r", i) for i in range(14) if dense[i].any()}
+    left |= {("c", j) for j in range(11) if dense[:, j].any()}
+    best, block = -1.0, set()
+    while left:
+        r, c = ([i for side, i in left if side == which] for which in "rc")
+        density = weights[np.ix_(r, c)].sum() / len(left)
+        if density > best:
+            best, block = density, set(left)
+        degree = {("r", i): weights[i, c].sum() for i in r}
+        degree |= {("c", j): weights[r, j].sum() for j in c}
+        left.remove(min(left, key=lambda node: degree[node]))
+    assert {("r", i) for i in np.flatnonzero(rows)} | {
+        ("c", j) for j in np.flatnonzero(columns)
+    } == block
+
+
+def test_incidence_counts_a_holder_once_and_caps_hubs():
+    observations = pd.DataFrame(
+        {
+            "account_id": list("aabbcabc"),
+            "kind": "ip",
+            "value": ["x", "x", "x", "y", "y", "hub", "hub", "hub"],
+        }
+    )
+    assert sorted(build_incidence(observations).holders) == [2, 2, 3]
+    capped = build_incidence(observations, max_holders=2)
+    assert capped.matrix.toarray().tolist() == [[1, 0], [1, 1], [0, 1]]
+
+
+def test_identifier_columns_become_observations():
+    events = pd.DataFrame({"account_id": ["a", "b"], "ip": ["1", None], "prompt": ["p", "q"]})
+    observations = make_observations({"events": events})
+    assert observations.to_numpy().tolist() == [["a", "ip", "1"]]
+
+
+def test_a_missing_world_and_a_failed_method_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.quality.list_real_worlds", lambda: list_real_worlds(tmp_path))
+    assert main(["--real", "--out", str(tmp_path / "q.md")]) == 0
+    text = (tmp_path / "q.md").read_text()
+    assert "skipped: no folder er_febrl3 under LINKAGE_DATA" in text
+    assert "python -m benchmarks.quality --real" in text
+
+
+def test_the_report_of_nothing_has_no_rows():
+    assert "| method |" in write_report([], "operator_f1", "")
