@@ -6,6 +6,7 @@ people's: the chance that two strangers write the same six words in a row is sma
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -306,7 +307,7 @@ def make_names(n_names: int, seed: int = 0) -> list[str]:
     Parameters
     ----------
     n_names : int
-        How many, at most 100,000.
+        How many, at most 50,000.
     seed : int
         Which ones.
 
@@ -323,15 +324,14 @@ def make_names(n_names: int, seed: int = 0) -> list[str]:
     """
     rng = np.random.default_rng([seed, 77])
     n_syllables = len(_SYLLABLES)
-    codes = rng.permutation(n_syllables**2 * len(_ENDINGS))
-    names: dict[str, None] = {}
-    for code in codes.tolist():
-        rest, ending = divmod(code, len(_ENDINGS))
-        first, second = divmod(rest, n_syllables)
-        names.setdefault(_SYLLABLES[first] + _SYLLABLES[second] + _ENDINGS[ending])
-        if len(names) == n_names:
-            break
-    return list(names)
+    codes = rng.permutation(n_syllables**2 * len(_ENDINGS))[: 2 * n_names + 100].tolist()
+    names = dict.fromkeys(
+        _SYLLABLES[code // len(_ENDINGS) // n_syllables]
+        + _SYLLABLES[code // len(_ENDINGS) % n_syllables]
+        + _ENDINGS[code % len(_ENDINGS)]
+        for code in codes
+    )
+    return list(names)[:n_names]
 
 
 def _make_identifiers(words: dict[str, list[str]]) -> list[str]:
@@ -375,8 +375,9 @@ def _hash_word(word: str) -> int:
     return state
 
 
+@cache
 def load_language() -> Language:
-    """Build the vocabulary and patterns; the same every time.
+    """Build the vocabulary and patterns, once.
 
     Returns
     -------

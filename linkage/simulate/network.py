@@ -160,8 +160,10 @@ class Sources:
         through = self.through[pool] == 1
         codes[pooled[~through]] = chosen[~through]
         relayed = pooled[through]
+        # Whoever uses a relay comes out of the same machine in that home.
+        machine = np.full(len(relayed), -1, dtype=np.int64)
         codes[relayed] = self.lines.resolve(
-            self.relays[chosen[through]], account[relayed], second[relayed]
+            self.relays[chosen[through]], machine, second[relayed]
         )
         return codes
 
