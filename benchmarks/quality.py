@@ -49,6 +49,7 @@ class Outcome:
     evaluation: Evaluation | None = None
     seconds: float = 0.0  # of the run with these settings
     n_tried: int = 1
+    n_untried: int = 0  # settings of the grid for which there was no time
     failed: str | None = None  # why there is no evaluation
 
 
@@ -98,7 +99,13 @@ def _list_worlds(args: argparse.Namespace) -> Iterable[World]:
     for preset in args.simulate:
         for evasion in args.evasion:
             with tempfile.TemporaryDirectory() as folder:
-                yield simulate_world(preset, seed=args.seed, evasion=evasion, folder=Path(folder))
+                yield simulate_world(
+                    preset,
+                    name=f"{preset}-{evasion}",
+                    seed=args.seed,
+                    evasion=evasion,
+                    folder=Path(folder),
+                )
 
 
 def _compare(world: World, args: argparse.Namespace) -> Iterable[Outcome]:
@@ -169,6 +176,7 @@ def _run_baseline(
         evaluation=best.evaluation,
         seconds=best.seconds,
         n_tried=n_tried,
+        n_untried=len(baseline.grid) - n_tried,
     )
 
 
@@ -253,7 +261,8 @@ def _detail(outcomes: list[Outcome]) -> list[str]:
             continue
         settings = ", ".join(f"{key} {value}" for key, value in outcome.settings.items())
         figures = [_format(outcome.evaluation[name].value) for name in FIGURES]
-        tried = f"{settings} (of {outcome.n_tried})" if settings else "defaults"
+        tried = f"{settings} (best of {outcome.n_tried})" if settings else "defaults"
+        tried += f", {outcome.n_untried} too slow to try" if outcome.n_untried else ""
         rows.append([outcome.method, *figures, f"{outcome.seconds:.1f}", tried])
     table = _table(["method", *FIGURES.values(), "seconds", "settings"], rows) if rows else []
     return [*table, *([""] if rows and failures else []), *failures]

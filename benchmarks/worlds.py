@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from linkage.config import Config
 from linkage.evaluate import read_truth
+from linkage.fingerprints import templates
+from linkage.identifiers import canonicalise
 from linkage.schema import INPUTS
+from linkage.simulate import World as SimulatedWorld
+from linkage.simulate import simulate
 
 __all__ = ["DATA", "World", "list_real_worlds", "make_observations", "simulate_world"]
 
@@ -45,16 +52,20 @@ def list_real_worlds(data: Path = DATA) -> Iterator[World]:
         yield World(name=name, tables=tables, truth=read_truth(folder / "truth.csv"))
 
 
-def simulate_world(preset: str, *, seed: int, evasion: int, folder: Path) -> World:
-    """Simulate a world, with prompts as fingerprints.
+def simulate_world(
+    preset: "str | SimulatedWorld", *, name: str, seed: int, evasion: int | None, folder: Path
+) -> World:
+    """Simulate a world, with the text of every prompt.
 
     Parameters
     ----------
-    preset : str
-        Name of a preset of the simulator.
+    preset : str or linkage.simulate.World
+        Name of a preset of the simulator, or a world.
+    name : str
+        What the world is called in the tables.
     seed : int
-    evasion : int
-        0..5.
+    evasion : int or None
+        0..5; None for what the world says.
     folder : Path
         Where its tables are written.
 
@@ -62,21 +73,17 @@ def simulate_world(preset: str, *, seed: int, evasion: int, folder: Path) -> Wor
     -------
     World
     """
-    from linkage.simulate import simulate  # noqa: PLC0415 (real sets need no simulator)
-
-    simulate(preset, folder, seed=seed, evasion=evasion, prompts="fingerprints")
-    return read_world(f"{preset}-{evasion}", folder)
-
-
-def read_world(name: str, folder: Path) -> World:
-    """Read a world that the simulator wrote."""
-    files = ((table, folder / f"{table}.parquet") for table in INPUTS)
-    tables = {table: pd.read_parquet(path) for table, path in files if path.is_file()}
-    return World(name=name, tables=tables, truth=read_truth(folder / "truth.parquet"))
+    made = simulate(folder, world=preset, seed=seed, evasion=evasion, overwrite=True)
+    files = {table: folder / f"{table}.parquet" for table in INPUTS}
+    tables = {table: pd.read_parquet(path) for table, path in files.items() if path.is_file()}
+    return World(name=name, tables=tables, truth=read_truth(made.truth))
 
 
 def make_observations(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Stack every identifier column of the input tables, as the baselines need them.
+    """Turn input tables into what the baselines take.
+
+    Values are spelt, and prompts are turned into templates, by linkage's own stages: the baselines
+    see what linkage sees.
 
     Parameters
     ----------
@@ -93,10 +100,27 @@ def make_observations(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         if name == "observations":
             parts.append(frame[["account_id", "kind", "value"]])
             continue
+        if "prompt" in frame:
+            parts.append(_find_templates(frame))
         for column in INPUTS[name].columns:
             if column.kind is not None and column.name in frame:
-                values = frame[["account_id", column.name]].dropna()
-                values = values.rename(columns={column.name: "value"}).explode("value")
-                parts.append(values.assign(kind=column.kind)[["account_id", "kind", "value"]])
+                parts.extend(_spell(frame["account_id"], column.kind, frame[column.name]))
     stacked = pd.concat([part.astype(str) for part in parts], ignore_index=True)
     return stacked.drop_duplicates(ignore_index=True)
+
+
+def _spell(
+    accounts: "pd.Series[str]", kind: str, values: "pd.Series[str]"
+) -> Iterator[pd.DataFrame]:
+    code, distinct = pd.factorize(values)
+    spelt = canonicalise(kind, pa.array(distinct, type=pa.string()), Config())
+    for found, canonical in spelt.items():
+        # Position -1, of what is missing, takes the null at the end.
+        value = np.append(canonical.to_numpy(zero_copy_only=False), None)[code]
+        yield pd.DataFrame({"account_id": accounts, "kind": found, "value": value}).dropna()
+
+
+def _find_templates(events: pd.DataFrame) -> pd.DataFrame:
+    found = templates(pa.Table.from_pandas(events[["account_id", "prompt"]], preserve_index=False))
+    holdings = found.holdings.select(["account_id", "template_id"]).to_pandas()
+    return holdings.rename(columns={"template_id": "value"}).assign(kind="prompt")

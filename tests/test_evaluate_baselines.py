@@ -13,6 +13,8 @@ pytest.importorskip("benchmarks", reason="benchmarks are in the source tree, not
 from benchmarks.baselines import BASELINES
 from benchmarks.baselines.incidence import build_incidence
 from benchmarks.baselines.peeling import _find_block
+from benchmarks.frontier import BEHAVIOURS, make_world
+from benchmarks.frontier import main as frontier
 from benchmarks.quality import main, write_report
 from benchmarks.worlds import list_real_worlds, make_observations
 
@@ -91,10 +93,22 @@ def test_incidence_counts_a_holder_once_and_caps_hubs():
     assert capped.matrix.toarray().tolist() == [[1, 0], [1, 1], [0, 1]]
 
 
-def test_identifier_columns_become_observations():
-    events = pd.DataFrame({"account_id": ["a", "b"], "ip": ["1", None], "prompt": ["p", "q"]})
+def test_identifier_columns_become_observations_in_canonical_spelling():
+    accounts = pd.DataFrame({"account_id": ["a", "b"], "email": ["Jo@Acme-1.example", None]})
+    events = pd.DataFrame({"account_id": ["a", "b"], "ip": ["10.0.0.1", None]})
+    observations = make_observations({"events": events, "accounts": accounts})
+    found = set(observations.itertuples(index=False, name=None))
+    assert {("a", "ip", "10.0.0.1"), ("a", "email_domain", "acme-1.example")} <= found
+    assert set(observations["account_id"]) == {"a"}
+
+
+def test_prompts_become_templates():
+    text = "act as a senior reviewer and list every defect of the patch below, worst first: "
+    prompts = [text + "x = 1", text + "print(y)", "hello, how are you?"]
+    events = pd.DataFrame({"account_id": list("abc"), "prompt": prompts})
     observations = make_observations({"events": events})
-    assert observations.to_numpy().tolist() == [["a", "ip", "1"]]
+    assert observations["account_id"].tolist() == ["a", "b"]
+    assert len(set(observations["value"])) == 1
 
 
 def test_a_missing_world_and_a_failed_method_are_told(tmp_path, monkeypatch):
@@ -103,6 +117,23 @@ def test_a_missing_world_and_a_failed_method_are_told(tmp_path, monkeypatch):
     text = (tmp_path / "q.md").read_text()
     assert "skipped: no folder er_febrl3 under LINKAGE_DATA" in text
     assert "python -m benchmarks.quality --real" in text
+
+
+def test_every_behaviour_can_be_turned_up():
+    for behaviour in [*BEHAVIOURS, "level"]:
+        low, high = (make_world(behaviour, x, level=2, accounts=50) for x in (0.0, 1.0))
+        assert low != high, behaviour
+
+
+def test_the_frontier_runs_end_to_end(tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs the extra bench")
+    drawn, table = tmp_path / "f.png", tmp_path / "f.csv"
+    words = ["--behaviours", "cards", "--steps", "2", "--accounts", "60", "--method", "components"]
+    assert frontier([*words, "--figure", str(drawn), "--out", str(table)]) == 0
+    rows = pd.read_csv(table)
+    assert rows["intensity"].tolist() == [0.0, 1.0]
+    assert rows[["recall", "precision"]].min().min() > 0
+    assert drawn.stat().st_size > 0
 
 
 def test_the_report_of_nothing_has_no_rows():
