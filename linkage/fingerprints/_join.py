@@ -1,9 +1,15 @@
+# ruff: noqa: PLR0917 - kernels take their arrays one by one
+# mypy: disable-error-code="untyped-decorator"
 """Joins the prints of one template: those that travel together and have the same holders.
 
 Both are asked for. Prints that travel together but have other holders are a phrase and the many
 prompts that it opens; prints that have the same holders but never meet in a prompt are two
 templates of one operator. A join never moves an identifier's holders by more than the settings
 say, so no chain through a popular phrase can merge strangers.
+
+Then what is left of a template, the words around its slots and its paraphrases, is absorbed by it,
+if it falls on the template's prompts as by chance. What keeps to some of the holders says more
+than the template does, and stays an identifier of its own.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +27,19 @@ from linkage.fingerprints.config import FingerprintConfig
 
 __all__ = ["PromptOrder", "join_prints", "order_prompts"]
 
-_REACH: Final = 3  # a print is compared with the three different ones before it
+_REACH: Final = 8  # a print is compared with the eight before it and the eight after it
 _ROUNDS: Final = 6
-_PAIR_BITS: Final = 24  # places in a table of pairs, at most: 268 MB
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
+_SAMPLE: Final = 512  # prompts of a print that are looked at, evenly over its holders
+_BREAK: Final = -1  # stands between two prompts
+_TOUCHED: Final = 1 << 14  # different neighbours of one print, at most
+_MIN_INSIDE: Final = 0.5  # share of an absorbed print's prompts that show the template
+_MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the template
+_MIN_SPREAD: Final = 0.7  # holders, as a share of those that chance would give
+_MIN_POWER: Final = 8  # prompts by which chance can be told from choice
+_SMALL: Final = 2  # prints of what may be absorbed without that
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
-_SEQUENCES = (_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN)
 
 
 class PromptOrder(NamedTuple):
@@ -38,151 +49,199 @@ class PromptOrder(NamedTuple):
     distinct: npt.NDArray[np.int64]  # different texts only, so many an account
 
 
-class _Counts(NamedTuple):
-    prompts: npt.NDArray[np.int64]  # (n labels,)
-    holders: npt.NDArray[np.int64]  # (n labels,)
+class _Sequence(NamedTuple):
+    """All prompts as labels, one after the other, and where each label and holder lies."""
+
+    labels: npt.NDArray[np.int32]  # (n,) _BREAK between prompts
+    codes: npt.NDArray[np.int32]  # (n,) the account
+    starts: npt.NDArray[np.int64]  # (n labels + 1,) into places
+    places: npt.NDArray[np.int64]  # places in labels, label by label
+    holder_starts: npt.NDArray[np.int64]  # (n labels + 1,) into holders
+    holders: npt.NDArray[np.int32]  # accounts, label by label, ascending
 
 
-@njit(
-    types.void(*_SEQUENCES, types.int64[::1], types.int64[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def _count_labels(
-    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, prompts: Any, holders: Any
-) -> None:
-    """Count the prompts and the accounts of each label; rows lie account by account."""
-    last_row = np.full(len(prompts), -1, np.int64)
-    last_code = np.full(len(prompts), -1, np.int32)
-    for place in range(len(rows)):
-        row = rows[place]
-        code = codes[row]
-        for at in range(offsets[row], offsets[row + 1]):
-            label = labels[numbers[at]]
-            if last_row[label] == row:
-                continue
-            last_row[label] = row
-            prompts[label] += 1
-            if last_code[label] != code:
-                last_code[label] = code
-                holders[label] += 1
+class _Ties(NamedTuple):
+    """Pairs (label, other): how often the other is near, and how many holders have both."""
+
+    label: npt.NDArray[np.int32]
+    other: npt.NDArray[np.int32]
+    together: npt.NDArray[np.float64]  # share of the label's prompts that show the other
+    common: npt.NDArray[np.int32]  # accounts
 
 
 @njit(
     types.int64(
-        *_SEQUENCES,
-        _I64_IN,
-        types.float64,
-        types.int64,
-        types.int64,
-        types.int64,
-        types.uint64[::1],
-        types.uint32[::1],
-        types.uint32[::1],
+        _I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, types.int32[::1], types.int32[::1]
     ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _count_pairs(
-    rows: Any,
-    codes: Any,
-    offsets: Any,
-    numbers: Any,
-    labels: Any,
-    holders: Any,
-    min_ratio: Any,
-    reach: Any,
-    part: Any,
-    n_parts: Any,
-    keys: Any,
-    counts: Any,
-    stamps: Any,
+def _write_sequence(
+    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, out: Any, out_codes: Any
 ) -> Any:
-    """Count the prompts in which two labels follow each other; -1 if the table is full.
-
-    Pairs whose numbers of holders differ so much that they could never join are not entered.
-    """
-    shift = np.uint64(64 - np.int64(np.log2(len(keys))))
-    mask = len(keys) - 1
-    room = len(keys) * 3 // 4
-    recent = np.empty(reach, np.int64)
+    """Write the labels of all prompts, repetitions dropped; return the length."""
+    n = 0
     for place in range(len(rows)):
         row = rows[place]
-        n_recent = 0
+        previous = np.int32(_BREAK)
         for at in range(offsets[row], offsets[row + 1]):
-            label = np.int64(labels[numbers[at]])
-            is_new = True
-            for back in range(min(n_recent, reach)):
-                if recent[back] == label:
-                    is_new = False
-            if not is_new:
-                continue
-            for back in range(min(n_recent, reach)):
-                low, high = min(label, recent[back]), max(label, recent[back])
-                if min(holders[low], holders[high]) < min_ratio * max(holders[low], holders[high]):
-                    continue
-                key = np.uint64(low) << np.uint64(32) | np.uint64(high)
-                hashed = key * _MULTIPLIER
-                hashed = (hashed ^ (hashed >> np.uint64(29))) * _MULTIPLIER
-                if n_parts > 1 and np.int64((hashed & np.uint64(0xFFFF)) % np.uint64(n_parts)) != (
-                    part
-                ):
-                    continue
-                slot = np.int64(hashed >> shift)
-                while counts[slot] != 0 and keys[slot] != key:
-                    slot = (slot + 1) & mask
-                if counts[slot] == 0:
-                    room -= 1
-                    if room < 0:
-                        return -1
-                    keys[slot] = key
-                elif stamps[slot] == place:
-                    continue
-                counts[slot] += np.uint32(1)
-                stamps[slot] = place
-            recent[n_recent % reach] = label
-            n_recent += 1
-    return 0
+            label = labels[numbers[at]]
+            if label != previous:
+                out[n] = label
+                out_codes[n] = codes[row]
+                n += 1
+                previous = label
+        out[n] = _BREAK
+        out_codes[n] = -1
+        n += 1
+    return n
 
 
 @njit(
-    types.void(*_SEQUENCES, _I64_IN, _I32_IN, types.int32[::1]),
+    types.void(
+        _I32_IN,
+        _I32_IN,
+        types.int64[::1],
+        types.int64[::1],
+        types.int64[::1],
+        types.int32[::1],
+    ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _count_common_holders(
-    rows: Any,
-    codes: Any,
-    offsets: Any,
-    numbers: Any,
+def _write_index(
+    labels: Any, codes: Any, starts: Any, places: Any, holder_starts: Any, holders: Any
+) -> None:
+    """Sort places by label (counting sort), then list each label's holders."""
+    n_labels = len(starts) - 1
+    for place in range(len(labels)):
+        if labels[place] != _BREAK:
+            starts[labels[place] + 1] += 1
+    for label in range(n_labels):
+        starts[label + 1] += starts[label]
+    filled = starts[:-1].copy()
+    for place in range(len(labels)):
+        label = labels[place]
+        if label != _BREAK:
+            places[filled[label]] = place
+            filled[label] += 1
+    n = 0
+    for label in range(n_labels):
+        last = np.int32(-1)
+        for at in range(starts[label], starts[label + 1]):
+            code = codes[places[at]]
+            if code != last:
+                holders[n] = code
+                n += 1
+                last = code
+        holder_starts[label + 1] = n
+
+
+@njit(
+    types.int64(
+        types.int64,
+        types.int64,
+        types.float64,
+        types.float64,
+        _I32_IN,
+        _I64_IN,
+        _I64_IN,
+        _I64_IN,
+        _I32_IN,
+        types.int32[::1],
+        types.int32[::1],
+        types.float64[::1],
+        types.int32[::1],
+        types.int64[::1],
+    ),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _find_ties(
+    first: Any,
+    last: Any,
+    min_together: Any,
+    min_common: Any,
     labels: Any,
     starts: Any,
-    partners: Any,
-    common: Any,
-) -> None:
-    """Count, for each pair (label, partner) of a sparse list, the accounts that hold both."""
-    last_code = np.full(len(starts) - 1, -1, np.int32)
-    held = np.empty(len(starts) - 1, np.int32)
-    place = 0
-    while place < len(rows):
-        code = codes[rows[place]]
-        n_held = 0
-        while place < len(rows) and codes[rows[place]] == code:
-            row = rows[place]
-            for at in range(offsets[row], offsets[row + 1]):
-                label = labels[numbers[at]]
-                if last_code[label] != code:
-                    last_code[label] = code
-                    held[n_held] = label
-                    n_held += 1
-            place += 1
-        for i in range(n_held):
-            for at in range(starts[held[i]], starts[held[i] + 1]):
-                if last_code[partners[at]] == code:
-                    common[at] += 1
+    places: Any,
+    holder_starts: Any,
+    holders: Any,
+    tie_label: Any,
+    tie_other: Any,
+    tie_together: Any,
+    tie_common: Any,
+    stopped_at: Any,
+) -> Any:
+    """Write the ties of the labels first..last; return how many, and where it had to stop."""
+    n_labels = len(starts) - 1
+    counts = np.zeros(n_labels, np.int32)
+    stamps = np.full(n_labels, -1, np.int64)
+    touched = np.empty(_TOUCHED, np.int32)
+    n = 0
+    for label in range(first, last):
+        if n + _TOUCHED > len(tie_label):
+            stopped_at[0] = label
+            return n
+        n_places = starts[label + 1] - starts[label]
+        n_holders = holder_starts[label + 1] - holder_starts[label]
+        step = max(1, -(-n_places // _SAMPLE))
+        n_touched, n_sampled = 0, 0
+        for at in range(starts[label], starts[label + 1], step):
+            place = places[at]
+            n_sampled += 1
+            for direction in (-1, 1):
+                for distance in range(1, _REACH + 1):
+                    near = place + direction * distance
+                    if near < 0 or labels[near] == _BREAK:
+                        break
+                    other = labels[near]
+                    if other == label or stamps[other] == place:
+                        continue
+                    stamps[other] = place
+                    if counts[other] == 0:
+                        if n_touched == _TOUCHED:
+                            continue
+                        touched[n_touched] = other
+                        n_touched += 1
+                    counts[other] += 1
+        for i in range(n_touched):
+            other = touched[i]
+            together = counts[other] / n_sampled
+            counts[other] = 0
+            n_others = holder_starts[other + 1] - holder_starts[other]
+            if together < min_together or n_others < min_common * n_holders:
+                continue
+            # intersect: walk the shorter list, look up in the longer one
+            short, long = (label, other) if n_holders <= n_others else (other, label)
+            common = 0
+            low, end = holder_starts[long], holder_starts[long + 1]
+            for at in range(holder_starts[short], holder_starts[short + 1]):
+                code = holders[at]
+                stride = 1
+                while low + stride < end and holders[low + stride] < code:
+                    low += stride
+                    stride *= 2
+                high = min(low + stride, end)
+                while low < high:
+                    middle = (low + high) // 2
+                    if holders[middle] < code:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if low == end:
+                    break
+                if holders[low] == code:
+                    common += 1
+            if common >= 2 and common >= min_common * n_holders:
+                tie_label[n], tie_other[n] = label, other
+                tie_together[n], tie_common[n] = together, common
+                n += 1
+    stopped_at[0] = last
+    return n
 
 
 def order_prompts(
@@ -247,7 +306,7 @@ def join_prints(
     labels = np.arange(len(shared.values), dtype=np.int32)
     for _ in range(_ROUNDS):
         joined = _join_once(table, shared, order, labels, config, threads)
-        if joined.max(initial=-1) + 1 == labels.max(initial=-1) + 1:
+        if joined.max(initial=-1) == labels.max(initial=-1):
             break
         labels = joined
     return labels
@@ -261,75 +320,133 @@ def _join_once(
     config: FingerprintConfig,
     threads: int,
 ) -> npt.NDArray[np.int32]:
-    n = int(labels.max(initial=-1)) + 1
-    sequences = (order.distinct, table.codes, shared.offsets, shared.numbers, labels)
-    counts = _Counts(np.zeros(n, np.int64), np.zeros(n, np.int64))
-    _count_labels(*sequences, counts.prompts, counts.holders)
-    low, high, together = _find_pairs(sequences, counts, config, threads)
-    is_close = together >= config.min_together * np.maximum(
-        counts.prompts[low], counts.prompts[high]
+    sequence = _index_prompts(table, shared, order, labels)
+    n = len(sequence.starts) - 1
+    ties = _list_ties(sequence, config, threads)
+    n_prompts, n_holders = np.diff(sequence.starts), np.diff(sequence.holder_starts)
+    from_other = ties.together * n_prompts[ties.label] / n_prompts[ties.other]
+    is_joined = (from_other >= config.min_together) & (
+        ties.common >= config.min_same_holders * n_holders[ties.other]
     )
-    low, high = low[is_close], high[is_close]
-    common = _count_common(sequences, low, high, n)
-    most = np.maximum(counts.holders[low], counts.holders[high])
-    is_same = (common >= 2) & (common >= config.min_same_holders * most)
-    return _connect(labels, low[is_same], high[is_same], n)
+    label, other = ties.label[is_joined], ties.other[is_joined]
+    absorbed, parents = _absorb(sequence, ties, np.bincount(labels, minlength=n))
+    return _connect(
+        labels, np.concatenate([label, absorbed]), np.concatenate([other, parents]), n
+    )
 
 
-def _find_pairs(
-    sequences: tuple[npt.NDArray[Any], ...],
-    counts: _Counts,
-    config: FingerprintConfig,
-    threads: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs of labels that follow each other, with the number of prompts."""
-    bound = _REACH * int(counts.prompts.sum())
-    bits = min(max(4, (bound * 4 // 3).bit_length()), _PAIR_BITS)
-    n_parts = 1 if bound < 100_000 else threads
+def _absorb(
+    sequence: _Sequence, ties: _Ties, size: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the labels that fall on another one's prompts as by chance, and that other one.
 
-    def count(part: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]] | None:
-        keys = np.empty(1 << bits, np.uint64)
-        found, stamps = np.zeros(1 << bits, np.uint32), np.zeros(1 << bits, np.uint32)
-        full = _count_pairs(
-            *sequences,
-            counts.holders,
-            config.min_same_holders,
-            _REACH,
-            part,
-            n_parts,
-            keys,
-            found,
-            stamps,
-        )
-        is_there = found > 0
-        return None if full else (keys[is_there], found[is_there])
-
-    while True:
-        with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(count, range(n_parts)))
-        done = [part for part in parts if part is not None]
-        if len(done) == len(parts):
-            break
-        n_parts *= 2
-    keys = np.concatenate([part[0] for part in done])
-    together = np.concatenate([part[1] for part in done]).astype(np.int64)
-    order = np.argsort(keys)
-    keys = keys[order]
-    low = (keys >> np.uint64(32)).astype(np.int64)
-    return low, (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), together[order]
+    Notes
+    -----
+    Were the m prompts that show a label drawn at random from the parent's, they would be expected
+    in sum over the parent's holders a of 1 - (1 - c_a / c)^m accounts, c_a of the parent's c
+    prompts being a's. Fewer holders mean that the label keeps to some of them.
+    """
+    n_prompts, n_holders = np.diff(sequence.starts), np.diff(sequence.holder_starts)
+    label, other = ties.label, ties.other
+    is_inside = (
+        (ties.together >= _MIN_INSIDE)
+        & (ties.common >= _MIN_INSIDE_HOLDERS * n_holders[label])
+        & (n_holders[other] > n_holders[label])
+    )
+    label, other = label[is_inside], other[is_inside]
+    # the most specific parent: the one with the fewest holders
+    rank = np.lexsort((other, n_holders[other], label))
+    label, other = label[rank], other[rank]
+    is_first = np.ones(len(label), bool)
+    is_first[1:] = label[1:] != label[:-1]
+    label, other = label[is_first], other[is_first]
+    expected = _expect_holders(sequence, other, n_prompts[label])
+    by_chance = n_holders[label] >= _MIN_SPREAD * expected
+    fewest = n_prompts[label] * n_holders[other] / n_prompts[other]
+    has_power = (n_prompts[label] >= _MIN_POWER) & (expected >= 2 * fewest)
+    is_absorbed = by_chance & (has_power | (size[label] <= _SMALL))
+    return label[is_absorbed], other[is_absorbed]
 
 
-def _count_common(
-    sequences: tuple[npt.NDArray[Any], ...],
-    low: npt.NDArray[np.int64],
-    high: npt.NDArray[np.int64],
-    n: int,
-) -> npt.NDArray[np.int32]:
-    """Return the number of accounts that hold both labels of each pair (sorted by `low`)."""
-    starts = np.searchsorted(low, np.arange(n + 1)).astype(np.int64)
-    common = np.zeros(len(low), np.int32)
-    _count_common_holders(*sequences, starts, high.astype(np.int32), common)
-    return common
+def _expect_holders(
+    sequence: _Sequence, parents: npt.NDArray[np.int32], draws: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return the number of holders that so many random prompts of each parent would have."""
+    expected = np.empty(len(parents))
+    if len(parents) == 0:
+        return expected
+    order = np.argsort(parents, kind="stable")
+    bounds = np.flatnonzero(np.diff(parents[order], prepend=-1, append=-2))
+    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        group = order[start:stop]
+        parent = parents[group[0]]
+        places = sequence.places[sequence.starts[parent] : sequence.starts[parent + 1]]
+        _, prompts = np.unique(sequence.codes[places], return_counts=True)
+        kinds, how_many = np.unique(prompts, return_counts=True)
+        missed = np.log1p(-np.minimum(kinds / len(places), 1 - 1e-12))
+        expected[group] = (how_many * -np.expm1(np.outer(draws[group], missed))).sum(axis=1)
+    return expected
+
+
+def _index_prompts(
+    table: PrintTable,
+    shared: SharedPrints,
+    order: PromptOrder,
+    labels: npt.NDArray[np.int32],
+) -> _Sequence:
+    rows = order.distinct
+    room = int((shared.offsets[rows + 1] - shared.offsets[rows]).sum()) + len(rows)
+    out, codes = np.empty(room, np.int32), np.empty(room, np.int32)
+    n = _write_sequence(rows, table.codes, shared.offsets, shared.numbers, labels, out, codes)
+    out, codes = out[:n], codes[:n]
+    n_labels = int(labels.max(initial=-1)) + 1
+    starts, holder_starts = np.zeros(n_labels + 1, np.int64), np.zeros(n_labels + 1, np.int64)
+    places, holders = np.empty(n - len(rows), np.int64), np.empty(n - len(rows), np.int32)
+    _write_index(out, codes, starts, places, holder_starts, holders)
+    return _Sequence(out, codes, starts, places, holder_starts, holders[: holder_starts[-1]])
+
+
+def _list_ties(sequence: _Sequence, config: FingerprintConfig, threads: int) -> _Ties:
+    """Find the ties of all labels, in stretches of labels, in parallel."""
+    n_labels = len(sequence.starts) - 1
+
+    def find(stretch: tuple[int, int]) -> list[_Ties]:
+        first, last = stretch
+        found = []
+        stopped_at = np.empty(1, np.int64)
+        while first < last:
+            room = _TOUCHED * 16
+            ties = _Ties(
+                np.empty(room, np.int32),
+                np.empty(room, np.int32),
+                np.empty(room, np.float64),
+                np.empty(room, np.int32),
+            )
+            n = _find_ties(
+                first,
+                last,
+                config.min_together,
+                config.min_same_holders,
+                sequence.labels,
+                sequence.starts,
+                sequence.places,
+                sequence.holder_starts,
+                sequence.holders,
+                *ties,
+                stopped_at,
+            )
+            found.append(_Ties(*(part[:n].copy() for part in ties)))
+            first = int(stopped_at[0])
+        return found
+
+    length = max(1, -(-n_labels // (4 * threads)))
+    stretches = [(first, min(first + length, n_labels)) for first in range(0, n_labels, length)]
+    with ThreadPoolExecutor(threads) as pool:
+        found = [ties for part in pool.map(find, stretches) for ties in part]
+    empty = _Ties(
+        np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.int32)
+    )
+    return _Ties(*(np.concatenate(parts) for parts in zip(empty, *found, strict=True)))
 
 
 def _connect(
