@@ -69,7 +69,7 @@ def measure_calibration(
     References
     ----------
     .. [1] Naeini, Cooper, Hauskrecht (2015), Obtaining Well Calibrated Probabilities Using Bayesian
-       Binning, AAAI 29.
+       Binning, AAAI.
     .. [2] Brier (1950), Verification of Forecasts Expressed in Terms of Probability, Monthly
        Weather Review 78(1).
 

@@ -84,21 +84,21 @@ def _pair_figures(prefix: str, population: str) -> tuple[Figure, ...]:
         Figure(
             name=f"{prefix}pair_precision",
             population=population,
-            meaning="pairs of accounts in one cluster that truly belong together",
+            meaning="linked pairs that belong together",
             base=found,
             formula=_ratio(both, found),
         ),
         Figure(
             name=f"{prefix}pair_recall",
             population=population,
-            meaning="pairs of accounts that belong together and are in one cluster",
+            meaning="pairs that belong together and are linked",
             base=true,
             formula=_ratio(both, true),
         ),
         Figure(
             name=f"{prefix}pair_f1",
             population=population,
-            meaning="harmonic mean of pair precision and recall",
+            meaning="harmonic mean of the two",
             base=true,
             formula=_dice(both, found, true),
         ),
@@ -111,21 +111,21 @@ def _bcubed_figures(prefix: str, population: str) -> tuple[Figure, ...]:
         Figure(
             name=f"{prefix}bcubed_precision",
             population=population,
-            meaning="share of an account's cluster that is its own, mean over accounts",
+            meaning="share of its cluster that is its own, mean",
             base=base,
             formula=_ratio(f"{prefix}bcubed_precision", base),
         ),
         Figure(
             name=f"{prefix}bcubed_recall",
             population=population,
-            meaning="share of an account's own that is in its cluster, mean over accounts",
+            meaning="share of its own that is in its cluster, mean",
             base=base,
             formula=_ratio(f"{prefix}bcubed_recall", base),
         ),
         Figure(
             name=f"{prefix}bcubed_f1",
             population=population,
-            meaning="harmonic mean of B-cubed precision and recall",
+            meaning="harmonic mean of the two",
             base=base,
             formula=_harmonic_bcubed(prefix),
         ),
@@ -136,7 +136,7 @@ def _match_figure(name: str, sizes: str, base: str) -> Figure:
     return Figure(
         name=name,
         population=f"operators of {sizes} accounts",
-        meaning="F1 of an operator and its best-matching cluster, mean over operators",
+        meaning="F1 of its best-matching cluster, mean",
         base=base,
         formula=_ratio(f"{base}_f1", base),
     )
@@ -201,9 +201,9 @@ CLUSTER_FIGURES: Final = tuple(
         (
             "confidence",
             "clusters with a confidence",
-            "the confidence that a cluster is one operator",
+            "saying: one operator",
         ),
-        ("membership", "members with a probability", "the probabilities of membership"),
+        ("membership", "members with a probability", "saying: a member"),
     )
     for figure in (
         Figure(

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Final
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -47,22 +48,29 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def _list_parts(evaluation: Evaluation) -> Iterable[RenderableType]:
     yield Text(_summarise(evaluation))
-    level = round(100 * evaluation.settings["level"])
-    for population, scores in _group_scores(evaluation.scores).items():
-        yield _draw_scores(population, scores, level)
+    for number, (population, scores) in enumerate(_group_scores(evaluation.scores).items()):
+        yield _head(f"Over {population}")
+        yield _draw_scores(scores, evaluation.settings["level"], show_header=number == 0)
     if len(evaluation.tiers):
-        yield _draw_frame("Clusters by tier, and who is in them", evaluation.tiers)
+        yield _head("Clusters by tier: whose they are, and who is in them")
+        yield _draw_tiers(evaluation.tiers)
     if len(evaluation.roles):
-        yield _draw_frame("Innocent accounts by role", evaluation.roles)
+        yield _head("Innocent accounts by role")
+        yield _draw_frame(evaluation.roles)
     if evaluation.discoveries:
+        yield _head("False discoveries: clusters with q_value <= q that are not one operator")
         yield _draw_discoveries(evaluation.discoveries)
-    if evaluation.confidence is not None:
-        yield _draw_calibration("Confidence that a cluster is one operator", evaluation.confidence)
-    if evaluation.membership is not None:
-        yield _draw_calibration("Probability of membership", evaluation.membership)
+    for what, calibration in (
+        ("Confidence that a cluster is one operator", evaluation.confidence),
+        ("Probability of membership", evaluation.membership),
+    ):
+        if calibration is not None:
+            yield _head(f"{what}: error {calibration.ece:.4f}, Brier {calibration.brier:.4f}")
+            yield _draw_calibration(calibration)
     worst = _find_worst(evaluation.operators)
     if len(worst):
-        yield _draw_frame("Operators found worst, of three or more accounts", worst)
+        yield _head("Operators found worst, of three or more accounts")
+        yield _draw_frame(worst)
 
 
 def _summarise(evaluation: Evaluation) -> str:
@@ -83,37 +91,57 @@ def _group_scores(scores: Iterable[Score]) -> dict[str, list[Score]]:
     groups: dict[str, list[Score]] = {}
     for score in scores:
         if score.value is not None:
-            is_match = score.name.startswith("operator") and score.population.startswith(
-                "operators"
-            )
-            groups.setdefault("operators" if is_match else score.population, []).append(score)
+            by_size = score.population.startswith("operators of")
+            name = "operators, by the number of their accounts" if by_size else score.population
+            groups.setdefault(name, []).append(score)
     return groups
 
 
-def _draw_scores(population: str, scores: Iterable[Score], level: int) -> Table:
-    table = Table(title=population, title_justify="left")
-    table.add_column("figure", no_wrap=True)
+def _head(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _make_table() -> Table:
+    return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _draw_scores(scores: Iterable[Score], level: float, *, show_header: bool) -> Table:
+    table = _make_table()
+    table.show_header = show_header
+    table.add_column("score", no_wrap=True, min_width=27)
     table.add_column("value", justify="right", no_wrap=True)
-    table.add_column(f"{level} % interval", no_wrap=True)
-    table.add_column("units", justify="right", no_wrap=True)
-    table.add_column("meaning", overflow="fold")
+    table.add_column(f"{100 * level:g} % interval", no_wrap=True, min_width=17)
+    table.add_column("units", justify="right", no_wrap=True, min_width=9)
+    table.add_column("what it is")
     for score in scores:
         interval = "" if score.low is None else f"{score.low:.4f} to {score.high:.4f}"
-        table.add_row(
-            score.name, f"{score.value:.4f}", interval, f"{score.n_units:,}", score.meaning
-        )
+        value = f"{score.value:.4f}"
+        table.add_row(score.name, value, interval, f"{score.n_units:,}", score.meaning)
     return table
 
 
-def _draw_frame(title: str, frame: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left")
+def _draw_tiers(tiers: pd.DataFrame) -> Table:
+    table = _make_table()
+    table.add_column("")
+    for tier in tiers["tier"]:
+        table.add_column(str(tier), justify="right")
+    for column in tiers.columns.drop("tier"):
+        table.add_row(_name_column(column), *(f"{count:,}" for count in tiers[column]))
+    return table
+
+
+def _draw_frame(frame: pd.DataFrame) -> Table:
+    table = _make_table()
     for column in frame:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
-        header = str(column).removeprefix("n_").replace("_", " ")
-        table.add_column(header, justify="right" if numeric else "left")
+        table.add_column(_name_column(str(column)), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(_format(value) for value in row))
     return table
+
+
+def _name_column(column: str) -> str:
+    return column.removeprefix("n_").replace("_", " ")
 
 
 def _format(value: object) -> str:
@@ -125,7 +153,7 @@ def _format(value: object) -> str:
 
 
 def _draw_discoveries(discoveries: Iterable[Discovery]) -> Table:
-    table = Table(title="False discoveries: clusters with q_value <= q", title_justify="left")
+    table = _make_table()
     for column in ("nominal q", "clusters", "not one operator", "of nobody", "realised"):
         table.add_column(column, justify="right")
     table.add_column("95 % interval")
@@ -137,9 +165,8 @@ def _draw_discoveries(discoveries: Iterable[Discovery]) -> Table:
     return table
 
 
-def _draw_calibration(title: str, calibration: Calibration) -> Table:
-    caption = f"expected calibration error {calibration.ece:.4f}, Brier {calibration.brier:.4f}"
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+def _draw_calibration(calibration: Calibration) -> Table:
+    table = _make_table()
     for column in ("range", "n", "said", "came true"):
         table.add_column(column, justify="right")
     table.add_column("95 % interval")
