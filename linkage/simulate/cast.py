@@ -56,6 +56,8 @@ _LIFE_DEFAULTS: Final = {
     "n_ranks": 1,
     "balance": 0.0,  # share of days on which requests go round robin
     "sync": 0.0,  # share of sittings that start with a batch
+    "queue": 0,  # schedule of the operator's queue, which the round robin serves
+    "queue_offset_h": 0.0,
 }
 
 
@@ -70,7 +72,8 @@ class Part:
         mail_series, phone.
     lives : DataFrame
         account, start_s, end_s, events (expected), session (mean events), gap_s (mean between
-        events), schedule, offset_h, active (share of days), unit, rank, n_ranks, balance, sync.
+        events), schedule, offset_h, active (share of days), unit, rank, n_ranks, balance, sync,
+        queue, queue_offset_h.
     seats : DataFrame
         life, source, device, client, book, weight.
     cards : DataFrame

@@ -13,7 +13,7 @@ import numpy as np
 
 from linkage.simulate.draws import Ints, Keys
 
-__all__ = ["TOPICS", "Language", "load_language", "make_names"]
+__all__ = ["PATTERNS", "TOPICS", "Language", "load_language", "make_names"]
 
 _WORDS: Final[dict[str, str]] = {
     "VERB": """
@@ -170,7 +170,7 @@ _WORDS: Final[dict[str, str]] = {
     """,
 }
 
-_PATTERNS: Final[dict[str, tuple[str, ...]]] = {
+PATTERNS: Final[dict[str, tuple[str, ...]]] = {
     "code": (
         "VERB the ADJ NOUN IDENT so that NAME NOUN never VERB more than NUM UNIT",
         "my LANG NOUN IDENT fails on line NUM when the ADJ NOUN is ADJ",
@@ -256,7 +256,7 @@ _PATTERNS: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-TOPICS: Final = tuple(name for name in _PATTERNS if name != "opening")
+TOPICS: Final = tuple(name for name in PATTERNS if name != "opening")
 
 
 def _read(text: str) -> list[str]:
@@ -354,7 +354,7 @@ def _list_words() -> dict[str, list[str]]:
 
 def _list_literals(categories: dict[str, list[str]]) -> list[str]:
     literals = dict.fromkeys(_GLUE)
-    for patterns in _PATTERNS.values():
+    for patterns in PATTERNS.values():
         for pattern in patterns:
             literals.update(dict.fromkeys(w for w in pattern.split() if w not in categories))
     return list(literals)
@@ -389,7 +389,7 @@ def load_language() -> Language:
     literal_at = {word: k for k, word in enumerate(literals)}
     groups = [literals, *categories.values()]
     words = [word for group in groups for word in group]
-    patterns = [_split(p, name) for name in (*TOPICS, "opening") for p in _PATTERNS[name]]
+    patterns = [_split(p, name) for name in (*TOPICS, "opening") for p in PATTERNS[name]]
     tokens = [
         -position[word] if word in position else literal_at[word] for p in patterns for word in p
     ]
@@ -400,7 +400,7 @@ def load_language() -> Language:
         category_bounds=_bounds([len(group) for group in groups]),
         tokens=np.array(tokens, dtype=np.int64),
         pattern_bounds=_bounds([len(p) for p in patterns]),
-        topic_bounds=_bounds([len(_PATTERNS[name]) for name in (*TOPICS, "opening")]),
+        topic_bounds=_bounds([len(PATTERNS[name]) for name in (*TOPICS, "opening")]),
         n_glue=len(_GLUE),
     )
 

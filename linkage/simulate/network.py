@@ -162,9 +162,7 @@ class Sources:
         relayed = pooled[through]
         # Whoever uses a relay comes out of the same machine in that home.
         machine = np.full(len(relayed), -1, dtype=np.int64)
-        codes[relayed] = self.lines.resolve(
-            self.relays[chosen[through]], machine, second[relayed]
-        )
+        codes[relayed] = self.lines.resolve(self.relays[chosen[through]], machine, second[relayed])
         return codes
 
 

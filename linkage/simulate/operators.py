@@ -39,6 +39,7 @@ __all__ = ["Plan", "cast_operator", "list_assets", "plan_operators"]
 _OFFSETS: Final = np.array([offset for offset, _ in COUNTRIES.values()])
 _SHARES: Final = np.array([share for _, share in COUNTRIES.values()])
 _HIDEOUT_OFFSET_H: Final = 8.0  # local time of those who work an operator's shift
+_WARM_UP_S: Final = 0.5 * HOUR_S  # from an heir's sign-up to its first request, at most
 _N_SHARDS: Final = 3  # capabilities that an operator shares out
 
 
@@ -172,7 +173,7 @@ def _recruit(rng: np.random.Generator, plan: Plan) -> _Crew:
     place = np.concatenate([np.arange(n_places), rng.integers(0, n_places, n - n_places)])
     cell = _split_cells(rng, n_places, says.cells)[place]
     start, end, banned = _follow_bans(rng, plan, place, n_places)
-    created = _sign_up(rng, plan, start, place, n_places)
+    created = _sign_up(rng, plan, start, n_places)
     is_aged = rng.random(n) < says.aged
     created[is_aged] = -DAY_S * (90 + 800 * rng.random(int(is_aged.sum())))
     is_farmed = rng.random(n) < says.farming
@@ -207,23 +208,23 @@ def _follow_bans(
     follows[:-1] = place[order][1:] == place[order][:-1]
     banned = np.full(n, np.nan)
     banned[order[follows]] = cut[order[np.flatnonzero(follows) + 1]]
-    wait = plan.behaviour.successor_hours * HOUR_S * rng.random(n)
+    # An heir signs up after the ban, shortly before its first request.
+    longest = max(_WARM_UP_S, plan.behaviour.successor_hours * HOUR_S)
+    wait = _WARM_UP_S + (longest - _WARM_UP_S) * rng.random(n)
     wait[:n_places] = 0.0
     end = np.where(np.isnan(banned), plan.end_s, banned)
     return np.minimum(cut + wait, end - 1.0), end, banned
 
 
-def _sign_up(
-    rng: np.random.Generator, plan: Plan, start: Floats, place: Ints, n_places: int
-) -> Floats:
+def _sign_up(rng: np.random.Generator, plan: Plan, start: Floats, n_places: int) -> Floats:
     spread = plan.behaviour.stagger
-    n = len(place)
+    n = len(start)
     # At stagger 1 sign-ups begin 75 days ahead and go on for half of the campaign.
     ahead = spread * 75 * DAY_S
     late = spread * 0.5 * (plan.end_s - plan.start_s)
     burst = 2 * HOUR_S * rng.random(n)
     first = plan.start_s - DAY_S - ahead + (ahead + late) * rng.random(n) + burst
-    heir = start - rng.random(n) * 0.5 * HOUR_S * min(1.0, plan.behaviour.successor_hours)
+    heir = start - _WARM_UP_S * rng.random(n)
     return np.where(np.arange(n) < n_places, first, heir)
 
 
@@ -426,6 +427,8 @@ def _live(
         n_ranks=crew.n_places,
         balance=says.load_balancing,
         sync=says.synchrony,
+        queue=SCHEDULES.index("shift" if rng.random() < says.shift else "machine"),
+        queue_offset_h=_HIDEOUT_OFFSET_H,
     )
     return _remember(rng, crew, supplies, lives)
 

@@ -26,7 +26,7 @@ from linkage.simulate.traffic import Requests, Traffic
 __all__ = ["Ledger", "write_accounts", "write_description", "write_events", "write_payments"]
 
 _CHUNK: Final = 1 << 17  # events of a row group
-_AHEAD: Final = 2  # row groups that may wait to be written
+_THREADS: Final = 2  # that spell out row groups while the next ones are drawn
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -69,8 +69,8 @@ def write_events(ledger: Ledger, traffic: Traffic, supplies: Supplies, *, prompt
 
     Notes
     -----
-    While one row group is spelled out and compressed in a thread of its own, the next one is
-    drawn; no more than two wait, so memory does not grow with the world's length.
+    Row groups are spelled out in threads while the next ones are drawn, and written in order; at
+    most three wait, so memory does not grow with the world's length.
     """
     speller = _Speller(
         ledger=ledger,
@@ -80,15 +80,15 @@ def write_events(ledger: Ledger, traffic: Traffic, supplies: Supplies, *, prompt
         as_text=prompts == "text",
     )
     n_events = 0
-    waiting: deque[Future[None]] = deque()
-    with _open_events(ledger, prompts) as writer, ThreadPoolExecutor(max_workers=1) as thread:
+    waiting: deque[Future[pa.Table]] = deque()
+    with _open_events(ledger, prompts) as writer, ThreadPoolExecutor(_THREADS) as threads:
         for requests in _cut_chunks(traffic.days()):
             n_events += len(requests.second)
-            if len(waiting) == _AHEAD:
-                waiting.popleft().result()
-            waiting.append(thread.submit(speller.write, writer, requests))
+            if len(waiting) > _THREADS:
+                writer.write_table(waiting.popleft().result(), row_group_size=_CHUNK)
+            waiting.append(threads.submit(speller.spell, requests, writer.schema))
         for future in waiting:
-            future.result()
+            writer.write_table(future.result(), row_group_size=_CHUNK)
     return n_events
 
 
@@ -130,10 +130,6 @@ class _Speller:
     clients: Clients
     language: Language
     as_text: bool
-
-    def write(self, writer: pq.ParquetWriter, requests: Requests) -> None:
-        """Write one row group."""
-        writer.write_table(self.spell(requests, writer.schema), row_group_size=_CHUNK)
 
     def spell(self, requests: Requests, schema: pa.Schema) -> pa.Table:
         """Return requests as rows."""
@@ -221,12 +217,14 @@ def write_accounts(ledger: Ledger, cast: Part, domains: list[str], days: int) ->
     banned = accounts["banned_s"].to_numpy(dtype=np.float64)
     banned = np.where(banned < days * DAY_S, banned, np.nan)
     country = accounts["country"].to_numpy()
+    # A phone has the country of the first account that gives it.
+    phone_country = accounts.groupby("phone")["country"].transform("first").to_numpy()
     table = pa.table(
         {
             "account_id": ledger.account_ids,
             "created_at": ledger.stamp(accounts["created_s"].to_numpy(dtype=np.float64)),
             "email": spell_mails(accounts, domains, ledger.seed),
-            "phone": spell_phones(accounts["phone"].to_numpy(), country),
+            "phone": spell_phones(accounts["phone"].to_numpy(), phone_country),
             "country": pa.array(list(COUNTRIES)).take(pa.array(country)),
             "status": pa.array(np.where(np.isfinite(banned), "banned", "active")),
             "banned_at": ledger.stamp(banned),

@@ -17,6 +17,7 @@ from linkage.simulate.prompts import PromptPlan
 __all__ = ["Requests", "Traffic"]
 
 _BATCHES: Final = 6  # a day, of an operator that works in batches
+_BATCH_S: Final = 90.0  # within which all accounts of a batch begin
 _OPENINGS: Final = 0.35  # share of free prompts with a common opening
 _HABITUAL: Final = 0.7  # share of free prompts on the account's own topic
 
@@ -118,7 +119,7 @@ class Traffic:
         waiting = _no_requests()
         for day in range(self._days):
             drawn = Requests.join(waiting, self._draw_day(day))
-            drawn = drawn.take(np.lexsort((drawn.nonce, drawn.second)))
+            drawn = drawn.take(np.argsort(drawn.second, kind="stable"))
             done = int(np.searchsorted(drawn.second, (day + 1) * DAY_S))
             done = len(drawn.second) if day == self._days - 1 else done
             yield drawn.take(np.arange(done))
@@ -154,6 +155,7 @@ class Traffic:
         busy = balanced | (spread_uniform(drawn) < active)
         alive, balanced = alive[busy], balanced[busy]
         events = wanted[alive] / np.where(balanced, 1.0, active[busy])
+        events[balanced] = _level(events[balanced], self._lives["unit"][alive[balanced]])
         session = self._lives["session"][alive]
         n_sittings = rng.poisson(events / session)
         turn = spread_uniform(hash_keys(self._lives["unit"][alive], day, self._seed, 93))
@@ -174,11 +176,14 @@ class Traffic:
         quantile = np.where(total > 0, (ordinal + place) / np.maximum(total, 1), quantile)
         batch = rng.integers(0, _BATCHES, len(life))
         tick = spread_uniform(hash_keys(lives["unit"][life], day, batch, self._seed, 94))
-        follows = (rng.random(len(life)) < lives["sync"][life]) & (total == 0)
-        quantile = np.where(follows, np.minimum(tick + 0.001 * quantile, 1 - 1e-9), quantile)
         second = day * DAY_S + sample_second_of_day(
-            quantile, lives["schedule"][life], lives["offset_h"][life]
+            quantile,
+            np.where(total > 0, lives["queue"][life], lives["schedule"][life]),
+            np.where(total > 0, lives["queue_offset_h"][life], lives["offset_h"][life]),
         )
+        follows = (rng.random(len(life)) < lives["sync"][life]) & (total == 0)
+        started = day * DAY_S + (DAY_S - _BATCH_S) * tick + _BATCH_S * rng.random(len(life))
+        second = np.where(follows, started, second)
         low = np.maximum(lives["start_s"][life], day * DAY_S)
         high = np.minimum(lives["end_s"][life], (day + 1) * DAY_S)
         outside = (second < low) | (second >= high)
@@ -276,6 +281,13 @@ class Traffic:
 
 def _uniform(requests: Requests, salt: int) -> Floats:
     return spread_uniform(hash_keys(requests.nonce, salt))
+
+
+def _level(events: Floats, unit: Ints) -> Floats:
+    """Give all accounts of an operator the same share of its requests."""
+    count = np.bincount(unit)
+    mean: Floats = np.bincount(unit, weights=events) / np.maximum(count, 1)
+    return mean[unit]
 
 
 def _no_requests() -> Requests:
