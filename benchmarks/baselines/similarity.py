@@ -1,6 +1,7 @@
 """Coordination networks: accounts whose TF-IDF vectors are unusually alike."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -68,13 +69,18 @@ def link_similarity(
     return make_members(incidence.accounts, labels)
 
 
-def _keep_nearest(row, column, similarity, n_neighbours):
+def _keep_nearest(
+    row: npt.NDArray[np.integer],
+    column: npt.NDArray[np.integer],
+    similarity: npt.NDArray[np.float64],
+    n_neighbours: int,
+) -> pd.DataFrame:
     frame = pd.DataFrame({"row": row, "column": column, "similarity": similarity})
     frame = frame.sort_values(["row", "similarity", "column"], ascending=[True, False, True])
     return frame[frame.groupby("row").cumcount() < n_neighbours]
 
 
-def _find_threshold(counts, quantile):
+def _find_threshold(counts: npt.NDArray[np.int64], quantile: float) -> float:
     """Return the lower edge of the bin in which the quantile lies."""
     total = counts.sum()
     if not total:
