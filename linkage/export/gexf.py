@@ -23,15 +23,14 @@ _HEAD: Final = """\
 """
 _TAIL: Final = "</edges>\n</graph>\n</gexf>\n"
 
-_NODE_OWN: Final = ("id", "label", "first_seen", "last_seen")
-_EDGE_OWN: Final = ("source", "target", "label", "first_seen", "last_seen")
+_NODE_OWN: Final = ("id", "label")
+_EDGE_OWN: Final = ("source", "target", "label")
 _SPAN: Final = (("first_seen", "start"), ("last_seen", "end"))
+_SPAN_COLUMNS: Final = ("first_seen", "last_seen")
 
 
-def _list_attributes(
-    columns: dict[str, Attribute], own: tuple[str, ...], viz: tuple[str, ...] = ()
-) -> list[Attribute]:
-    return [column for name, column in columns.items() if name not in (*own, *viz)]
+def _list_attributes(columns: dict[str, Attribute], own: tuple[str, ...]) -> list[Attribute]:
+    return [column for name, column in columns.items() if name not in own]
 
 
 def _declare(kind: str, attributes: list[Attribute]) -> str:
@@ -45,14 +44,18 @@ def _declare(kind: str, attributes: list[Attribute]) -> str:
     return f'<attributes class="{kind}" mode="static">\n{"".join(lines)}</attributes>\n'
 
 
-def _open_graph(tables: GraphTables) -> str:
+def _has_times(tables: GraphTables) -> bool:
     times = [
         columns[name].data
         for columns in (tables.nodes, tables.edges)
         for name, _ in _SPAN
         if name in columns
     ]
-    if all(values.null_count == len(values) for values in times):
+    return any(values.null_count < len(values) for values in times)
+
+
+def _open_graph(*, timeline: bool) -> str:
+    if not timeline:
         return '<graph defaultedgetype="undirected" idtype="string" mode="static">\n'
     return (
         '<graph defaultedgetype="undirected" idtype="string" mode="dynamic" timeformat="dateTime" '
@@ -64,7 +67,9 @@ def _put_attribute(column: Attribute, name: str) -> Field:
     return Field(before=f' {name}="', column=column, after='"')
 
 
-def _put_span(columns: dict[str, Attribute]) -> list[str | Field]:
+def _put_span(columns: dict[str, Attribute], *, timeline: bool) -> list[str | Field]:
+    if not timeline:
+        return []
     return [_put_attribute(columns[name], word) for name, word in _SPAN if name in columns]
 
 
@@ -93,16 +98,19 @@ def _put_viz(columns: dict[str, Attribute]) -> list[str | Field]:
     ]
 
 
-def _lay_out_nodes(tables: GraphTables) -> tuple[list[Attribute], list[str | Field]]:
+def _lay_out_nodes(
+    tables: GraphTables, *, timeline: bool
+) -> tuple[list[Attribute], list[str | Field]]:
     columns = tables.nodes
     has_viz = all(name in columns and not columns[name].data.null_count for name in VIZ_COLUMNS)
     viz = VIZ_COLUMNS if has_viz else ()
-    attributes = _list_attributes(columns, _NODE_OWN, viz)
+    spans = _SPAN_COLUMNS if timeline else ()
+    attributes = _list_attributes(columns, (*_NODE_OWN, *spans, *viz))
     pieces: list[str | Field] = [
         "<node",
         _put_attribute(columns["id"], "id"),
         _put_attribute(columns["label"], "label"),
-        *_put_span(columns),
+        *_put_span(columns, timeline=timeline),
         ">",
         *_put_values(attributes),
         *(_put_viz(columns) if has_viz else []),
@@ -111,9 +119,12 @@ def _lay_out_nodes(tables: GraphTables) -> tuple[list[Attribute], list[str | Fie
     return attributes, pieces
 
 
-def _lay_out_edges(tables: GraphTables) -> tuple[list[Attribute], list[str | Field]]:
+def _lay_out_edges(
+    tables: GraphTables, *, timeline: bool
+) -> tuple[list[Attribute], list[str | Field]]:
     columns = tables.edges
-    attributes = _list_attributes(columns, _EDGE_OWN)
+    spans = _SPAN_COLUMNS if timeline else ()
+    attributes = _list_attributes(columns, (*_EDGE_OWN, *spans))
     pieces: list[str | Field] = [
         "<edge",
         _put_attribute(number_rows(tables.n_edges), "id"),
@@ -122,7 +133,7 @@ def _lay_out_edges(tables: GraphTables) -> tuple[list[Attribute], list[str | Fie
         _put_attribute(columns["kind"], "kind"),
         *([_put_attribute(columns["label"], "label")] if "label" in columns else []),
         _put_attribute(tables.weight, "weight"),
-        *_put_span(columns),
+        *_put_span(columns, timeline=timeline),
         ">",
         *_put_values(attributes),
         "</edge>\n",
@@ -130,7 +141,9 @@ def _lay_out_edges(tables: GraphTables) -> tuple[list[Attribute], list[str | Fie
     return attributes, pieces
 
 
-def write_gexf(nodes: pd.DataFrame, edges: pd.DataFrame, path: str | PathLike[str]) -> Written:
+def write_gexf(
+    nodes: pd.DataFrame, edges: pd.DataFrame, path: str | PathLike[str], *, timeline: bool = True
+) -> Written:
     """Write a graph as GEXF 1.3.
 
     Parameters
@@ -145,6 +158,9 @@ def write_gexf(nodes: pd.DataFrame, edges: pd.DataFrame, path: str | PathLike[st
         Gephi refuses weights of zero and below.
     path : str or path
         The file to write; its folder must exist. An existing file is replaced in one step.
+    timeline : bool
+        Write first_seen and last_seen as time spans. Without, they are attributes (ISO 8601
+        texts): networkx, up to 3.6 at least, refuses GEXF's dateTime.
 
     Returns
     -------
@@ -177,9 +193,10 @@ def write_gexf(nodes: pd.DataFrame, edges: pd.DataFrame, path: str | PathLike[st
     (2, 1)
     """
     tables = read_tables(nodes, edges)
-    node_attributes, node_pieces = _lay_out_nodes(tables)
-    edge_attributes, edge_pieces = _lay_out_edges(tables)
-    head = _HEAD + _open_graph(tables)
+    spans = timeline and _has_times(tables)
+    node_attributes, node_pieces = _lay_out_nodes(tables, timeline=spans)
+    edge_attributes, edge_pieces = _lay_out_edges(tables, timeline=spans)
+    head = _HEAD + _open_graph(timeline=spans)
     head += _declare("node", node_attributes) + _declare("edge", edge_attributes)
     target = Path(path)
     with replace_files(target) as (handle,):

@@ -21,7 +21,8 @@ _GOLDEN: Final = (np.sqrt(5.0) - 1.0) / 2.0
 _SPREAD: Final = 1.5  # a node's room, in diameters
 _FILL: Final = 0.6  # part of a disc's area that its nodes' room takes
 _RING_WIDTH: Final = 1.3  # of identifiers, in diameters
-_GAP: Final = 0.18  # between clusters, in radii
+_CLEARANCE: Final = 1.15  # between the middles of two identifiers, in diameters
+_GAP: Final = 0.07  # between clusters, in radii
 _MIN_GAP: Final = 12.0  # layout units
 
 
@@ -124,23 +125,34 @@ def _sum_within(group: Ints, values: Floats) -> Floats:
     return np.asarray(total - np.repeat(before, np.diff(np.append(first, len(group)))))
 
 
-def _find_rings(group: Ints, size: Floats) -> tuple[Ints, Floats]:
-    """Fill discs with concentric rings; return each node's ring and distance.
+def _assign_rings(group: Ints, size: Floats) -> tuple[Ints, Ints]:
+    """Share out rows over the concentric rings that fill their group's disc.
 
-    Rows of a group stand together, from the one in the middle outwards. A node's room grows with
-    its size, and so does the width of its ring.
+    Rows of a group stand together, from the one in the middle outwards; a node's room grows with
+    its size, and so does the width of its ring. Returns each row's ring, and each ring's group.
     """
     room = (_SPREAD * size / 2) ** 2 / _FILL
     filled = _sum_within(group, room)
-    distance = np.sqrt(filled - room / 2)
-    step = distance - np.sqrt(np.maximum(filled - 1.5 * room, 0.0))
+    step = np.sqrt(filled) - np.sqrt(np.maximum(filled - room, 0.0))
     depth = np.floor(_sum_within(group, step / (_RING_WIDTH * size)))
     starts = (np.diff(group, prepend=-1) != 0) | (np.diff(depth, prepend=-1.0) != 0)
-    ring = np.cumsum(starts) - 1
+    # Small nodes among large ones would be spaced as if they were large.
+    starts[1:] |= size[1:] < 0.6 * size[:-1]
+    return (np.cumsum(starts) - 1).astype(np.int64), group[starts]
+
+
+def _measure_rings(ring: Ints, owner: Ints, size: Floats) -> Floats:
+    """Find the radius of each ring, so that no two of its own or its neighbours' nodes touch."""
     count = np.bincount(ring)
-    mean = np.bincount(ring, weights=distance) / count
-    mean[(count == 1) & (depth[starts] == 0)] = 0.0
-    return ring.astype(np.int64), mean[ring]
+    widest = np.zeros(len(owner))
+    np.maximum.at(widest, ring, _CLEARANCE * size)
+    chord = np.where(count > 1, widest / (2 * np.sin(np.pi / np.maximum(count, 2))), 0.0)
+    step = np.where(np.diff(owner, prepend=-1) == 0, (widest + np.roll(widest, 1)) / 2, 0.0)
+    reach = _sum_within(owner, step)
+    # radius[k] = max(chord[k], radius[k - 1] + step[k]), as a running maximum within the owner.
+    slack = chord - reach
+    lift = owner * (2.0 * np.abs(slack).max() + 1.0)
+    return np.asarray(reach + np.maximum.accumulate(slack + lift) - lift)
 
 
 def _place_identifiers(
@@ -151,15 +163,21 @@ def _place_identifiers(
     pull = _mean_of(inside.identifier, np.exp(1j * angle[inside.account]), n)
     holders = np.bincount(inside.identifier, minlength=n)
     order = rows[np.lexsort((rows, -holders[rows], group[rows]))]
-    ring, distance = _find_rings(group[order], size[order])
+    ring, owner = _assign_rings(group[order], size[order])
+    distance = _measure_rings(ring, owner, size[order])[ring]
     wish = np.angle(pull[order]) % (2 * np.pi)
     rank = _rank_within(ring, wish)
     even = 2 * np.pi * rank / np.bincount(ring)[ring]
     # Turn each ring so that its nodes come as near to where they are pulled as even steps allow.
-    turn = np.angle(_mean_of(ring, np.exp(1j * (wish - even)), int(ring[-1]) + 1))
+    turn = np.angle(_mean_of(ring, np.exp(1j * (wish - even)), len(owner)))
     position = np.zeros(n, dtype=np.complex128)
     position[order] = distance * np.exp(1j * (even + turn[ring]))
     return np.asarray(position[rows])
+
+
+def _spread(step: Ints | Floats, count: Ints) -> Floats:
+    """Return shares in [0, 1) by steps of the golden ratio, such that `count` steps close."""
+    return np.asarray((step * np.round(count * _GOLDEN) / count) % 1.0)
 
 
 def _place_accounts(
@@ -181,7 +199,7 @@ def _place_accounts(
     low, high = np.where(thin, circle, start), np.where(thin, circle, outer)
     of = group[rows]
     step = np.round(angle[rows] * count[of] / (2 * np.pi) - 0.5)
-    share = (step * _GOLDEN) % 1.0
+    share = _spread(step, count[of])
     radius = np.sqrt(low[of] ** 2 + (high[of] ** 2 - low[of] ** 2) * share)
     edge = np.where(count > 0, high + pitch, inner)
     return radius * np.exp(1j * angle[rows]), np.maximum(edge, 1.0)
@@ -221,7 +239,7 @@ def _draw_ring(
     reach = float((np.abs(position[placed]) + size[placed]).max()) if placed.any() else 0.0
     low = reach * 1.06 + 2 * pitch
     high = np.sqrt(low**2 + len(rows) * (pitch / 2) ** 2 / _FILL * 2)
-    share = (rank * _GOLDEN) % 1.0
+    share = _spread(rank, np.full(len(rows), len(rows)))
     radius = np.sqrt(low**2 + (high**2 - low**2) * share)
     position[rows] = radius * np.exp(2j * np.pi * (rank + 0.5) / len(rows))
 
@@ -250,7 +268,7 @@ def lay_out(ends: Ends, cluster: Ints, is_account: Bools, size: Floats, *, seed:
     -----
     A cluster is a disc: identifiers in the middle, those that all of it shares at the very centre,
     and accounts around, next to those with which they share rare identifiers. Discs are packed, the
-    largest in the middle. Nodes without a cluster lie on two rings around all of them, identifiers
+    largest first. Nodes without a cluster lie on two rings around all of them, identifiers
     inside. Where no node has a cluster, connected components take their place.
 
     Examples

@@ -127,7 +127,7 @@ def _pack_spiral(radius: NDArray[np.float64], inner: float) -> NDArray[np.float6
 
 
 def pack_circles(radius: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pack circles around the origin, the largest in the middle.
+    """Pack circles around the origin, the largest first.
 
     Parameters
     ----------

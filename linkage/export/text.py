@@ -125,7 +125,7 @@ def clean_text(
         safe = pc.replace_with_mask(safe, flags, written)
     changes = pd.DataFrame(
         {
-            "value": values[rows],
+            "value": pd.Series(values[rows], dtype=object),
             "written": pd.Series([text for text, _ in cleaned], dtype=object),
             "reason": pd.Series([reason for _, reason in cleaned], dtype=object),
         },
@@ -173,7 +173,7 @@ def clean_ids(values: NDArray[np.object_]) -> tuple[Any, pd.DataFrame]:
     safe, changes = clean_text(values, MAX_ID, keep_distinct=True)
     if changes.empty or pc.count_distinct(safe).as_py() == len(safe):
         return safe, changes
-    rows = pd.Index(values).get_indexer(pd.Index(changes["value"]))
+    rows = pd.Index(values, dtype=object).get_indexer(pd.Index(changes["value"], dtype=object))
     names = safe.to_numpy(zero_copy_only=False)
     taken = set(np.delete(names, rows))
     names[rows] = _number_repeats(names[rows].tolist(), taken)

@@ -73,8 +73,8 @@ def _read_n_accounts(nodes: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _find_ends(edges: pd.DataFrame, ids: "pd.Index[Any]") -> Ends:
-    source = ids.get_indexer(pd.Index(edges["source"].astype(object)))
-    target = ids.get_indexer(pd.Index(edges["target"].astype(object)))
+    source = ids.get_indexer(pd.Index(edges["source"], dtype=object))
+    target = ids.get_indexer(pd.Index(edges["target"], dtype=object))
     if (source < 0).any() or (target < 0).any():
         row = int(np.flatnonzero((source < 0) | (target < 0))[0])
         raise SchemaError(f"edges name nodes that do not exist; the first is in row {row}")
@@ -109,7 +109,7 @@ def add_viz(nodes: pd.DataFrame, edges: pd.DataFrame, *, seed: int = 0) -> pd.Da
                  darker tone
         size     4..60: an identifier's area is in proportion to n_accounts (its degree where that
                  is missing); accounts grow slowly with their degree
-        x, y     layout units: each cluster is a disc, the largest in the middle; nodes without a
+        x, y     layout units: each cluster is a disc; nodes without a
                  cluster lie on rings around them
         shape    disc for an account, diamond for an identifier
         ======== ============================================================================
