@@ -26,9 +26,10 @@ __all__ = ["FILE_COLUMN", "ROW_COLUMN", "Engine", "quote_name", "quote_text"]
 FILE_COLUMN: Final = "__linkage_file__"
 ROW_COLUMN: Final = "__linkage_row__"
 
-SCAN: Final = f"""
-SELECT *, file_row_number + 1 AS {ROW_COLUMN}
-FROM read_parquet($files, filename = '{FILE_COLUMN}', hive_partitioning = false)
+SCAN: Final = "SELECT * FROM read_parquet($files, hive_partitioning = false)"
+SCAN_NUMBERED: Final = """
+SELECT *, file_row_number + 1 AS __linkage_row__
+FROM read_parquet($files, filename = '__linkage_file__', hive_partitioning = false)
 """
 
 SETTINGS: Final = (
@@ -146,6 +147,7 @@ class Engine:
                 f"memory_limit must be a size such as '4GB'; got {memory_limit!r}"
             ) from error
         _configure(self._connection)
+        self._registered: dict[str, pa.Table] = {}
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -240,6 +242,8 @@ class Engine:
         try:
             with _explained(source):
                 _configure(cursor)
+                for name, table in self._registered.items():
+                    cursor.register(name, table)
                 relation = cursor.sql(sql, params=parameters or None)
                 reader = relation.to_arrow_reader(batch_rows)
             while True:
@@ -252,26 +256,33 @@ class Engine:
         finally:
             cursor.close()
 
-    def register(self, name: str, table: pa.Table | pa.RecordBatchReader) -> None:
+    def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known by a name, without copying it.
 
         Parameters
         ----------
         name : str
             The name in SQL; replaces what had it before.
-        table : pyarrow.Table or pyarrow.RecordBatchReader
-            A reader can be queried once only.
+        table : pyarrow.Table
         """
         self._connection.register(name, table)
+        self._registered[name] = table
 
     def unregister(self, name: str) -> None:
-        """Forget a registered Arrow table; nothing happens where there is none."""
+        """Forget a registered Arrow table.
+
+        Parameters
+        ----------
+        name : str
+            The name in SQL; nothing happens where it is unknown.
+        """
         self._connection.unregister(name)
+        self._registered.pop(name, None)
 
-    def attach_parquet(self, name: str, files: Sequence[str | Path], *, source: str) -> None:
+    def attach_parquet(
+        self, name: str, files: Sequence[str | Path], *, source: str, number_rows: bool = True
+    ) -> None:
         """Make Parquet files of one schema known by a name; they are scanned in place.
-
-        The view also offers `FILE_COLUMN` and `ROW_COLUMN`, at no cost to queries without them.
 
         Parameters
         ----------
@@ -281,6 +292,9 @@ class Engine:
             The files, taken literally.
         source : str
             What people call them.
+        number_rows : bool, default True
+            Whether to offer `FILE_COLUMN` and `ROW_COLUMN` as well; queries that do not name them
+            pay nothing.
 
         Raises
         ------
@@ -288,8 +302,9 @@ class Engine:
             If a file cannot be read.
         """
         with _explained(source):
-            files = [_escape_glob(str(file)) for file in files]
-            self._connection.sql(SCAN, params={"files": files}).create_view(name, replace=True)
+            literal = [_escape_glob(str(file)) for file in files]
+            scan = SCAN_NUMBERED if number_rows else SCAN
+            self._connection.sql(scan, params={"files": literal}).create_view(name, replace=True)
 
     def write_parquet(
         self, sql: str, path: str | Path, *, source: str | None = None, **parameters: Any

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from linkage.config import Config
 
 __all__ = [
+    "CANONICAL_KINDS",
     "DERIVED_KINDS",
     "PUBLIC_DOMAINS",
     "canonicalise",
@@ -48,8 +49,10 @@ PUBLIC_DOMAINS: Final = frozenset(
     wp.pl ya.ru yahoo.ca yahoo.co.id yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.ar
     yahoo.com.au yahoo.com.br yahoo.com.mx yahoo.com.tw yahoo.com.vn yahoo.de yahoo.es yahoo.fr
     yahoo.in yahoo.it yandex.com yandex.ru yeah.net ymail.com zoho.com zohomail.com
-    """.split()
+    """.split()  # noqa: SIM905 - two hundred quotes would say no more
 )
+
+MAX_KIND_CHARS: Final = 100
 
 _GMAIL: Final = pa.array(["gmail.com", "googlemail.com"])
 
@@ -60,12 +63,14 @@ _IPV4_PORT: Final = r"^(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5}|/32)$"
 _IPV6_BRACKETS: Final = r"^\[([^\[\]]*)\](?::\d{1,5})?$"
 _IPV6_SUFFIX: Final = r"(?:%[^:\[\]/]+)?(?:/128)?$"
 _IPV6_GROUPS: Final = r"^[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}$"
-_IPV6_TAIL: Final = r"^(?P<head>[0-9a-f:]*:)(?P<a>\d{1,3})\.(?P<b>\d{1,3})\.(?P<c>\d{1,3})\.(?P<d>\d{1,3})$"
+_IPV6_TAIL: Final = (
+    r"^(?P<head>[0-9a-f:]*:)(?P<a>\d{1,3})\.(?P<b>\d{1,3})\.(?P<c>\d{1,3})\.(?P<d>\d{1,3})$"
+)
 _CONTROL: Final = r"[\p{Cc}]+"
 
 
 def trim(values: pa.Array) -> pa.Array:
-    """Take away surrounding white space and control characters; empty becomes null.
+    r"""Take away surrounding white space and control characters; empty becomes null.
 
     Parameters
     ----------
@@ -79,7 +84,7 @@ def trim(values: pa.Array) -> pa.Array:
 
     Examples
     --------
-    >>> trim(pa.array([" a b ", "\\t", None])).to_pylist()
+    >>> trim(pa.array([" a b ", "\t", None])).to_pylist()
     ['a b', None, None]
     """
     text = pc.cast(values, pa.string())
@@ -218,9 +223,6 @@ def canonicalise_kind_names(names: pa.Array, config: Config) -> pa.Array:
     return _null_where(lower, pc.greater(pc.utf8_length(lower), MAX_KIND_CHARS))
 
 
-MAX_KIND_CHARS: Final = 100
-
-
 def _keep(text: pa.Array) -> pa.Array:
     return text
 
@@ -234,16 +236,16 @@ def _null_where(values: pa.Array, condition: pa.Array) -> pa.Array:
 def _canonicalise_ips(text: pa.Array) -> pa.Array:
     """Spell addresses canonically and drop those that every machine has."""
     address = _parse_ips(text)
-    return _null_where(address, _names_nobody(text, address))
+    return _null_where(address, _names_nobody(address))
 
 
 def _is_empty_address(text: pa.Array) -> pa.Array:
     """Whether texts are addresses that every machine has (false for anything else)."""
     address = _parse_ips(text)
-    return pc.fill_null(_names_nobody(text, address), fill_value=False)
+    return pc.fill_null(_names_nobody(address), fill_value=False)
 
 
-def _names_nobody(text: pa.Array, address: pa.Array) -> pa.Array:
+def _names_nobody(address: pa.Array) -> pa.Array:
     """Whether addresses are loopback or unspecified; null where there is no address."""
     v4 = pc.match_substring_regex(address, _IPV4_EMPTY)
     # Of ::/64 only :: and ::1 name nobody, and canonical text no longer tells them apart; but
@@ -387,7 +389,7 @@ def _canonicalise_phones(text: pa.Array) -> pa.Array:
     text = pc.replace_substring_regex(text, r"^(?i)tel:", "")
     is_international = pc.match_substring_regex(text, r"^\s*\(?(?:\+|00)")
     text = pc.if_else(is_international, pc.replace_substring(text, "(0)", ""), text)
-    is_number = pc.match_substring_regex(text, r"^[\d\s()+./\-‐-―]+$")
+    is_number = pc.match_substring_regex(text, r"^[\d\s()+./\-\x{2010}-\x{2015}]+$")
     digits = pc.replace_substring_regex(text, r"[^0-9]", "")
     has_prefix = pc.match_substring_regex(text, r"^\s*\(?00")
     digits = pc.if_else(has_prefix, pc.replace_substring_regex(digits, r"^00", ""), digits)
@@ -401,6 +403,9 @@ _CANONICAL: Final[dict[str, Callable[[pa.Array], pa.Array]]] = {
     "ip": _canonicalise_ips,
     "phone": _canonicalise_phones,
 }
+
+# Kinds with rules of their own; all others are trimmed text.
+CANONICAL_KINDS: Final = ("email", *_CANONICAL)
 
 _WRONG: Final[dict[str, str]] = {
     "ip": "is no IP address",

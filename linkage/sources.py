@@ -13,33 +13,34 @@ import hashlib
 import io
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from linkage.config import Config
-from linkage.engine import FILE_COLUMN, ROW_COLUMN, Engine, quote_name, quote_text
+from linkage.engine import ROW_COLUMN, Engine, quote_name
 from linkage.errors import InputError, MissingInputError, SchemaError
 from linkage.schema import INPUTS
 
 __all__ = [
+    "KEPT",
     "REJECTED",
     "Columns",
     "Source",
     "SourceFile",
+    "is_binary",
+    "is_number",
+    "is_text",
     "make_rejected",
     "open_sources",
-    "read_count",
-    "read_text",
-    "read_time",
     "resolve_columns",
+    "unwrap_type",
 ]
 
 REJECTED: Final = pa.schema(
@@ -60,6 +61,8 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 BLOCK_BYTES: Final = 32 << 20  # pyarrow holds a whole row in one block
 HEADER_BYTES: Final = 1 << 20
 LINE_DELIMITER: Final = "\x01"  # cannot stand unescaped in JSON
+
+KEPT: Final = "; the rest of the row was used"
 
 Rejection = tuple[int | None, str | None, str]  # row, column, reason
 
@@ -129,12 +132,8 @@ class Source:
     @property
     def n_rows(self) -> int:
         """Rows in the relation: without those refused while reading."""
-        refused = sum(1 for row, column, _ in self.rejections if row is not None and column is None)
+        refused = sum(1 for _, column, _ in self.rejections if column is None)
         return sum(file.n_rows for file in self.files) - refused
-
-    def get_text_sql(self, column: str) -> str:
-        """Return SQL that reads a column of the source as text."""
-        return read_text(column, self.types[column])
 
 
 def make_rejected(rows: Sequence[tuple[str, int | None, str | None, str]]) -> pa.Table:
@@ -238,9 +237,9 @@ def _match_name(wanted: str, names: Sequence[str]) -> str | None:
 
 def _check_types(source: str, columns: Columns, types: Mapping[str, pa.DataType]) -> None:
     """Refuse columns whose type cannot be read as what the contract says."""
-    times = {name: t.type for t in INPUTS.values() for name, t in ((c.name, c) for c in t.columns)}
+    wanted = {c.name: c.type for table in INPUTS.values() for c in table.columns}
     for name, column in columns.found.items():
-        _check_type(source, column, types[column], times[name])
+        _check_type(source, column, types[column], wanted[name])
     for column, _ in columns.kinds:
         _check_type(source, column, types[column], "text")
 
@@ -252,22 +251,23 @@ def _check_type(source: str, column: str, found: pa.DataType, wanted: str) -> No
         "timestamp": "a timestamp, ISO 8601 text, or seconds since 1970",
         "count": "a whole number",
     }
-    if not checks[wanted](_unwrap(found)):
+    if not checks[wanted](unwrap_type(found)):
         raise SchemaError(
             f"column {column!r} of {source} has type {found}; expected {expected[wanted]}: "
             "convert it, or map another column in linkage.toml"
         )
 
 
-def _unwrap(found: pa.DataType) -> pa.DataType:
+def unwrap_type(found: pa.DataType) -> pa.DataType:
     """Return the type of the values of a dictionary or run-end encoded column."""
     if pa.types.is_dictionary(found) or pa.types.is_run_end_encoded(found):
         return found.value_type
     return found
 
 
-def _is_text(found: pa.DataType) -> bool:
-    return (
+def is_text(found: pa.DataType) -> bool:
+    """Whether a type is text; a column of nothing but nulls counts as text."""
+    return bool(
         pa.types.is_string(found)
         or pa.types.is_large_string(found)
         or pa.types.is_string_view(found)
@@ -275,8 +275,9 @@ def _is_text(found: pa.DataType) -> bool:
     )
 
 
-def _is_binary(found: pa.DataType) -> bool:
-    return (
+def is_binary(found: pa.DataType) -> bool:
+    """Whether a type is bytes."""
+    return bool(
         pa.types.is_binary(found)
         or pa.types.is_large_binary(found)
         or pa.types.is_fixed_size_binary(found)
@@ -284,137 +285,30 @@ def _is_binary(found: pa.DataType) -> bool:
     )
 
 
-def _is_number(found: pa.DataType) -> bool:
-    return (
+def is_number(found: pa.DataType) -> bool:
+    """Whether a type is a number."""
+    return bool(
         pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found)
     )
 
 
 def _is_scalar(found: pa.DataType) -> bool:
-    return not (pa.types.is_nested(found) or isinstance(found, pa.BaseExtensionType))
+    if isinstance(found, pa.BaseExtensionType):
+        return bool(found.extension_name == "arrow.uuid")
+    return not pa.types.is_nested(found)
 
 
 def _is_time(found: pa.DataType) -> bool:
-    return (
-        _is_text(found)
-        or _is_number(found)
+    return bool(
+        is_text(found)
+        or is_number(found)
         or pa.types.is_timestamp(found)
         or pa.types.is_date(found)
     )
 
 
 def _is_countable(found: pa.DataType) -> bool:
-    return _is_text(found) or _is_number(found)
-
-
-# --- how values are read ---------------------------------------------------------------------
-
-# 12345.0, which pandas makes of an integer column with gaps, means 12345.
-FLOAT_AS_TEXT: Final = """CASE
-    WHEN isnan({c}) THEN NULL
-    WHEN {c} = trunc({c}) AND abs({c}) < 9007199254740992
-    THEN CAST(CAST({c} AS BIGINT) AS VARCHAR)
-    ELSE CAST({c} AS VARCHAR)
-END"""
-
-# Seconds, milliseconds, microseconds or nanoseconds since 1970: for years from 1973 to 5138 their
-# magnitudes do not meet.
-EPOCH_AS_TIME: Final = """make_timestamp(CASE
-    WHEN abs({n}) < 100000000000 THEN TRY_CAST({n} * 1000000 AS BIGINT)
-    WHEN abs({n}) < 100000000000000 THEN TRY_CAST({n} * 1000 AS BIGINT)
-    WHEN abs({n}) < 100000000000000000 THEN TRY_CAST({n} AS BIGINT)
-    WHEN abs({n}) < 8000000000000000000 THEN TRY_CAST(floor({n} / 1000) AS BIGINT)
-END)"""
-
-# A cast to TIMESTAMP would drop the offset in silence; the one to TIMESTAMPTZ honours it, and
-# reads a text without one as UTC.
-TEXT_AS_TIME: Final = """CASE
-    WHEN TRY_CAST({c} AS TIMESTAMPTZ) IS NOT NULL
-    THEN TRY_CAST(TRY_CAST({c} AS TIMESTAMPTZ) AS TIMESTAMP)
-    ELSE {epoch}
-END"""
-
-TEXT_AS_COUNT: Final = """CASE
-    WHEN {c} IS NULL OR trim(CAST({c} AS VARCHAR)) = '' THEN 1
-    WHEN TRY_CAST({c} AS DOUBLE) = floor(TRY_CAST({c} AS DOUBLE))
-        AND TRY_CAST({c} AS DOUBLE) BETWEEN 1 AND 1000000000000
-    THEN TRY_CAST(TRY_CAST({c} AS DOUBLE) AS BIGINT)
-END"""
-
-
-def read_text(column: str, found: pa.DataType) -> str:
-    """Return SQL that reads a column as text, whatever scalar type it has.
-
-    Parameters
-    ----------
-    column : str
-        The column.
-    found : pyarrow.DataType
-        Its type.
-
-    Returns
-    -------
-    str
-        An SQL expression; null where the column is null, or bytes that are not UTF-8.
-
-    Examples
-    --------
-    >>> read_text("id", pa.string())
-    '"id"'
-    >>> read_text("id", pa.int64())
-    'CAST("id" AS VARCHAR)'
-    """
-    name, found = quote_name(column), _unwrap(found)
-    if _is_text(found) and not pa.types.is_null(found):
-        return name
-    if _is_binary(found):
-        return f"TRY(decode({name}))"
-    if pa.types.is_floating(found):
-        return FLOAT_AS_TEXT.format(c=name)
-    return f"CAST({name} AS VARCHAR)"
-
-
-def read_time(column: str, found: pa.DataType) -> str:
-    """Return SQL that reads a column as a point in time (TIMESTAMP, UTC).
-
-    Parameters
-    ----------
-    column : str
-        The column.
-    found : pyarrow.DataType
-        Its type: a timestamp (without a zone: UTC), a date, ISO 8601 text, or a number of
-        seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by magnitude.
-
-    Returns
-    -------
-    str
-        An SQL expression; null where there is no time to read.
-    """
-    name, found = quote_name(column), _unwrap(found)
-    if _is_text(found):
-        epoch = EPOCH_AS_TIME.format(n=f"TRY_CAST({name} AS DOUBLE)")
-        return TEXT_AS_TIME.format(c=name, epoch=epoch)
-    if pa.types.is_integer(found):
-        return EPOCH_AS_TIME.format(n=f"CAST({name} AS DECIMAL(38, 0))")
-    if _is_number(found):
-        return EPOCH_AS_TIME.format(n=f"CAST({name} AS DOUBLE)")
-    return f"TRY_CAST({name} AS TIMESTAMP)"
-
-
-def read_count(column: str | None) -> str:
-    """Return SQL that reads a column as a count of 1 or more.
-
-    Parameters
-    ----------
-    column : str or None
-        The column; None where there is none, which counts each row once.
-
-    Returns
-    -------
-    str
-        An SQL expression: 1 where the column is null, null where it is no count.
-    """
-    return "1" if column is None else TEXT_AS_COUNT.format(c=quote_name(column))
+    return is_text(found) or is_number(found)
 
 
 # --- inputs to sources -----------------------------------------------------------------------
@@ -509,68 +403,73 @@ class _Opener:
         relation = self.name()
         self.engine.register(relation, used.append_column(ROW_COLUMN, numbers))
         file = SourceFile(label=label, path=None, digest=None, n_rows=len(used))
-        self._add(table, label, relation, columns, (file,), types=types)
-
-    def open_csv(self, table: str, path: Path, label: str) -> None:
-        """Open a CSV or TSV file by way of Parquet."""
-        names, delimiter = _read_header(path, label)
-        columns = resolve_columns(table, names, self.config, label)
-        staged = self.engine.tmp_dir / f"{self.name()}.parquet"
-        stage = _Stage(label=label)
-        batches = _read_csv(path, names, delimiter, columns.used, stage)
-        self._add_staged(table, label, path, columns, staged, batches, stage)
-
-    def open_json(self, table: str, path: Path, label: str) -> None:
-        """Open a JSON Lines file by way of Parquet."""
-        stage = _Stage(label=label)
-        lines = self.engine.tmp_dir / f"{self.name()}_lines.parquet"
-        _write_batches(_read_csv_lines(path, stage), ("line",), lines)
-        relation = f"{self.name()}_lines"
-        self.engine.attach_parquet(relation, [lines], source=label)
-        names = _find_json_keys(self.engine, relation, label)
-        columns = resolve_columns(table, names, self.config, label)
-        stage.rejections += _find_bad_json(self.engine, relation, columns.used, label)
-        staged = self.engine.tmp_dir / f"{self.name()}.parquet"
-        _extract_json(self.engine, relation, columns.used, staged, label)
-        lines.unlink()
-        self._add_staged(table, label, path, columns, staged, None, stage)
-
-    def _add_staged(
-        self,
-        table: str,
-        label: str,
-        path: Path,
-        columns: Columns,
-        staged: Path,
-        batches: Iterable[pa.RecordBatch] | None,
-        stage: "_Stage",
-    ) -> None:
-        if batches is not None:
-            _write_batches(batches, columns.used, staged)
-        relation = self.name()
-        self.engine.attach_parquet(relation, [staged], source=label)
-        file = SourceFile(label=label, path=path, digest=_digest(path), n_rows=stage.n_rows)
-        self._add(table, label, relation, columns, (file,), rejections=tuple(stage.rejections))
-
-    def _add(
-        self,
-        table: str,
-        label: str,
-        relation: str,
-        columns: Columns,
-        files: tuple[SourceFile, ...],
-        types: Mapping[str, pa.DataType] | None = None,
-        rejections: tuple[Rejection, ...] = (),
-    ) -> None:
         self.sources.append(
             Source(
                 table=table,
                 label=label,
                 relation=relation,
-                types=types or dict.fromkeys(columns.used, pa.string()),
+                types=types,
                 columns=columns,
-                files=files,
-                rejections=rejections,
+                files=(file,),
+            )
+        )
+
+    def open_csv(self, table: str, path: Path, label: str) -> None:
+        """Open a CSV or TSV file by way of Parquet."""
+        names, delimiter = _read_header(path, label)
+        columns = resolve_columns(table, names, self.config, label)
+        staged, stage = self.stage_path("csv"), _Stage(label=label)
+        batches = _read_csv(path, names, delimiter, columns.used, stage)
+        _write_batches(batches, columns.used, staged)
+        self.add_staged(table, path, columns, staged, stage)
+
+    def open_json(self, table: str, path: Path, label: str) -> None:
+        """Open a JSON Lines file by way of Parquet."""
+        engine, stage = self.engine, _Stage(label=label)
+        lines, objects = self.stage_path("lines"), self.stage_path("objects")
+        _write_batches(_read_lines(path, stage), ("line",), lines)
+        engine.attach_parquet("json_lines", [lines], source=label, number_rows=False)
+        sql = JSON_OBJECTS.format(relation="json_lines", row=ROW_COLUMN)
+        engine.write_parquet(sql, objects, source=label)
+        stage.rejections += _find_bad_json(engine, "json_lines", label)
+        engine.attach_parquet("json_objects", [objects], source=label, number_rows=False)
+        names = _find_json_keys(engine, "json_objects", label)
+        if stage.n_rows and not names:
+            raise InputError(f"{label} holds no JSON object: write one object a line")
+        columns = self.resolve_keys(table, names, label)
+        stage.rejections += _find_nested_json(engine, "json_objects", columns.used, label)
+        staged = self.stage_path("json")
+        _extract_json(engine, "json_objects", columns.used, staged, label)
+        lines.unlink()
+        objects.unlink()
+        self.add_staged(table, path, columns, staged, stage)
+
+    def resolve_keys(self, table: str, names: Sequence[str], label: str) -> Columns:
+        """Decide which keys are understood; a file without lines has the required columns."""
+        renamed = self.config.columns.get(table, {})
+        required = [renamed.get(name, name) for name in INPUTS[table].required]
+        return resolve_columns(table, names or required, self.config, label)
+
+    def stage_path(self, what: str) -> Path:
+        """Return where the next source is staged."""
+        return self.engine.tmp_dir / f"{self.name()}_{what}.parquet"
+
+    def add_staged(
+        self, table: str, path: Path, columns: Columns, staged: Path, stage: "_Stage"
+    ) -> None:
+        """Add a text file that now lies as Parquet, all text, with row numbers."""
+        relation = self.name()
+        self.engine.attach_parquet(relation, [staged], source=stage.label, number_rows=False)
+        file = SourceFile(label=stage.label, path=path, digest=_digest(path), n_rows=stage.n_rows)
+        self.sources.append(
+            Source(
+                table=table,
+                label=stage.label,
+                relation=relation,
+                types=dict.fromkeys(columns.used, pa.string()),
+                columns=columns,
+                files=(file,),
+                rejections=tuple(stage.rejections),
             )
         )
 
@@ -639,7 +538,7 @@ def _find_files(table: str, given: str | Path) -> dict[Path, str]:
     elif path.exists():
         found = [path]
     elif glob.has_magic(text):
-        found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
+        found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - text may be absolute
         found = [file for file in found if file.is_file()]
         if not found:
             raise MissingInputError(f"{table}: the pattern {text!r} matches no file")
@@ -818,7 +717,9 @@ def _read_header(path: Path, label: str) -> tuple[list[str], str]:
 
 def _sniff_delimiter(header: str) -> str:
     """Return the delimiter that cuts a header into most names; a comma where there is only one."""
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter))))
+    return max(
+        DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter)))
+    )
 
 
 def _read_csv(
@@ -853,7 +754,7 @@ def _drop_swallowing_row(batch: pa.RecordBatch, stage: _Stage) -> pa.RecordBatch
     return batch.slice(0, len(batch) - 1)
 
 
-def _read_csv_lines(path: Path, stage: _Stage) -> Iterator[pa.RecordBatch]:
+def _read_lines(path: Path, stage: _Stage) -> Iterator[pa.RecordBatch]:
     """Yield the lines of a text file, with row numbers."""
     parse = {"delimiter": LINE_DELIMITER, "quote_char": False, "newlines_in_values": False}
     with _explained(stage.label, stage), _open_bytes(path) as stream:
@@ -955,9 +856,7 @@ def _find_invalid(column: pa.Array, offset: int) -> Iterator[int]:
         yield from _find_invalid(column.slice(half), offset + half)
 
 
-def _write_batches(
-    batches: Iterable[pa.RecordBatch], names: Sequence[str], path: Path
-) -> None:
+def _write_batches(batches: Iterable[pa.RecordBatch], names: Sequence[str], path: Path) -> None:
     """Write batches to one Parquet file under the columns' own names."""
     schema = pa.schema([(ROW_COLUMN, pa.int64()), *((name, pa.string()) for name in names)])
     with pq.ParquetWriter(path, schema, compression="snappy") as writer:
@@ -965,45 +864,52 @@ def _write_batches(
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
 
 
-IS_JSON_OBJECT: Final = "json_valid(line) AND json_type(line) = 'OBJECT'"
-
-JSON_KEYS: Final = f"""
-SELECT DISTINCT unnest(json_keys(line)) AS key
-FROM {{relation}}
-WHERE {IS_JSON_OBJECT}
-ORDER BY key
-"""
-
-BAD_JSON: Final = f"""
-SELECT {ROW_COLUMN} AS row,
-    CASE WHEN json_valid(line) THEN 'not a JSON object' ELSE 'malformed JSON' END AS reason
-FROM {{relation}}
-WHERE ({IS_JSON_OBJECT}) IS NOT TRUE
+# Conditions of one CASE are tried in turn; those of an AND are not, and json_type() fails on what
+# is not JSON.
+BAD_JSON: Final = """
+WITH judged AS (
+    SELECT {row} AS row, CASE
+        WHEN NOT json_valid(line) THEN 'malformed JSON'
+        WHEN json_type(line) <> 'OBJECT' THEN 'not a JSON object'
+    END AS reason
+    FROM {relation}
+)
+SELECT row, reason
+FROM judged
+WHERE reason IS NOT NULL
 ORDER BY row
 """
 
-NESTED_JSON: Final = f"""
-WITH types AS (
-    SELECT {ROW_COLUMN} AS row, unnest(json_type(line, $paths)) AS type,
-        unnest($names) AS name
-    FROM {{relation}}
-    WHERE {IS_JSON_OBJECT}
+JSON_OBJECTS: Final = """
+SELECT {row} AS row, line
+FROM {relation}
+WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE FALSE END
+"""
+
+JSON_KEYS: Final = """
+SELECT DISTINCT unnest(json_keys(line)) AS key
+FROM {relation}
+ORDER BY key
+"""
+
+NESTED_JSON: Final = """
+WITH cells AS (
+    SELECT row, unnest(json_type(line, $paths)) AS type, unnest($names) AS name
+    FROM {relation}
 )
 SELECT row, name, type
-FROM types
+FROM cells
 WHERE type IN ('OBJECT', 'ARRAY')
 ORDER BY row, name
 """
 
-EXTRACT_JSON: Final = f"""
-WITH objects AS (
-    SELECT {ROW_COLUMN} AS row, json_extract_string(line, $paths) AS texts,
-        json_type(line, $paths) AS types
-    FROM {{relation}}
-    WHERE {IS_JSON_OBJECT}
+EXTRACT_JSON: Final = """
+WITH cells AS (
+    SELECT row, json_extract_string(line, $paths) AS texts, json_type(line, $paths) AS types
+    FROM {relation}
 )
-SELECT row AS {ROW_COLUMN}{{columns}}
-FROM objects
+SELECT row AS {row}{columns}
+FROM cells
 """
 
 JSON_CELL: Final = (
@@ -1011,37 +917,33 @@ JSON_CELL: Final = (
 )
 
 
+def _find_bad_json(engine: Engine, relation: str, label: str) -> list[Rejection]:
+    """Return the lines that are no object."""
+    bad = engine.query(BAD_JSON.format(relation=quote_name(relation), row=ROW_COLUMN), source=label)
+    return [(row["row"], None, row["reason"]) for row in bad.to_pylist()]
+
+
 def _find_json_keys(engine: Engine, relation: str, label: str) -> list[str]:
-    """Return the names that occur in the objects of a JSON Lines file, sorted."""
+    """Return the names that occur in JSON objects, sorted."""
     found = engine.query(JSON_KEYS.format(relation=quote_name(relation)), source=label)
     names: list[str] = found.column("key").to_pylist()
-    if names:
-        return names
-    raise InputError(f"{label} holds no JSON object: write one object a line, such as {{...}}")
+    return names
 
 
-def _find_bad_json(
+def _find_nested_json(
     engine: Engine, relation: str, used: Sequence[str], label: str
 ) -> list[Rejection]:
-    """Return the lines that are no object, and the cells that are lists or objects themselves."""
-    name = quote_name(relation)
-    bad = engine.query(BAD_JSON.format(relation=name), source=label)
-    nested = engine.query(
-        NESTED_JSON.format(relation=name),
+    """Return the cells that are lists or objects themselves."""
+    found = engine.query(
+        NESTED_JSON.format(relation=quote_name(relation)),
         source=label,
         paths=_json_pointers(used),
         names=list(used),
     )
-    rows: list[Rejection] = [(row["row"], None, row["reason"]) for row in bad.to_pylist()]
-    rows += [
-        (
-            row["row"],
-            row["name"],
-            f"a JSON {row['type'].lower()}, not a text or number; the rest of the row was used",
-        )
-        for row in nested.to_pylist()
+    return [
+        (row["row"], row["name"], f"a JSON {row['type'].lower()}, not a text or number{KEPT}")
+        for row in found.to_pylist()
     ]
-    return rows
 
 
 def _extract_json(
@@ -1049,7 +951,7 @@ def _extract_json(
 ) -> None:
     """Write the used columns of JSON objects as text to a Parquet file."""
     cells = "".join(JSON_CELL.format(i=i + 1, name=quote_name(n)) for i, n in enumerate(used))
-    sql = EXTRACT_JSON.format(relation=quote_name(relation), columns=cells)
+    sql = EXTRACT_JSON.format(relation=quote_name(relation), columns=cells, row=ROW_COLUMN)
     engine.write_parquet(sql, path, source=label, paths=_json_pointers(used))
 
 
