@@ -192,3 +192,35 @@ def test_command_makes_a_world_of_ones_own(tmp_path, capsys):
     assert "of 44 accounts, 1 operators" in capsys.readouterr().out
     assert main(words) == 2
     assert "already holds" in capsys.readouterr().err
+
+
+def test_row_groups_do_not_change_the_world(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr("linkage.simulate.store._CHUNK", 300)
+    made = simulate(tmp_path, world=WORLD, seed=5)
+    assert pq.ParquetFile(made.events).num_row_groups == -(-made.n_events // 300)
+    assert_frame_equal(pd.read_parquet(made.events), tables["events"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"days": 1, "innocents": {"accounts": 0}, "operators": [{"accounts": 2}]},
+        {"days": 1, "innocents": {"accounts": 1, "events": 0}},
+        {"days": 2, "innocents": {"accounts": 3, "events": 9}, "operators": [{"accounts": 2}]},
+        {
+            "days": 3,
+            "innocents": {"accounts": 30, "events": 50, "habits": 0.0},
+            "operators": [{"accounts": 9, "days": 0.01, "evasion": 5,
+                           "behaviour": {"bans": 9.0, "cells": 8, "framing": 1.0, "framed": 99,
+                                         "farming": 0.5, "aged": 1.0, "flooding": 1.0}}],
+        },
+    ],
+)  # fmt: skip
+def test_the_smallest_worlds_stand(said, tmp_path):
+    world = World.from_dict(said)
+    made = simulate(tmp_path, world=world)
+    events, accounts = pd.read_parquet(made.events), pd.read_parquet(made.accounts)
+    assert len(accounts) == world.innocents.accounts + sum(o.accounts[0] for o in world.operators)
+    created = accounts.set_index("account_id")["created_at"]
+    assert (events["ts"] >= events["account_id"].map(created)).all()
+    assert len(events) == made.n_events

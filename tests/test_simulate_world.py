@@ -1,7 +1,11 @@
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
 import pytest
 
 from linkage.errors import ConfigError, MissingInputError
-from linkage.simulate import LEVELS, World, load_preset, load_world
+from linkage.simulate import LEVELS, Behaviour, Operator, World, load_preset, load_world
 
 
 @pytest.mark.parametrize(
@@ -78,3 +82,29 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / "broken.toml").write_text("[[operators")
     with pytest.raises(ConfigError, match="is no TOML file"):
         load_world(tmp_path / "broken.toml")
+
+
+DOCS = Path(__file__).parent.parent / "docs" / "simulator.md"
+
+
+def list_settings(settings):
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        yield field.name
+        if is_dataclass(value):
+            yield from list_settings(value)
+
+
+@pytest.mark.parametrize("settings", [World(), Operator(), Behaviour()])
+def test_every_setting_is_documented(settings):
+    text = DOCS.read_text()
+    missing = [name for name in list_settings(settings) if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+
+
+def test_documented_levels_are_the_real_ones():
+    rows = re.findall(r"^\| `(\w+)` \|((?: [0-9.]+ \|){6})$", DOCS.read_text(), flags=re.MULTILINE)
+    assert len(rows) > 20
+    for name, cells in rows:
+        said = [float(cell) for cell in cells.strip("| ").split(" | ")]
+        assert said == [getattr(level, name) for level in LEVELS], name
