@@ -271,7 +271,6 @@ SCHEMA = """
  <optional><attribute name="end"><data type="dateTime"/></attribute></optional></define>
 <define name="attributes"><element name="attributes">
  <attribute name="class"><choice><value>node</value><value>edge</value></choice></attribute>
- <attribute name="mode"><value>static</value></attribute>
  <zeroOrMore><element name="attribute"><attribute name="id"/><attribute name="title"/>
   <attribute name="type"><choice><value>string</value><value>long</value><value>double</value>
    <value>boolean</value></choice></attribute></element></zeroOrMore></element></define>

@@ -41,7 +41,7 @@ def _declare(kind: str, attributes: list[Attribute]) -> str:
         for attribute in attributes
         for name in (escape_one(attribute.name),)
     ]
-    return f'<attributes class="{kind}" mode="static">\n{"".join(lines)}</attributes>\n'
+    return f'<attributes class="{kind}">\n{"".join(lines)}</attributes>\n'
 
 
 def _has_times(tables: GraphTables) -> bool:
