@@ -1,3 +1,58 @@
-"""Finds the one operator behind thousands of accounts, and shows the evidence for every link."""
+"""Finds the one operator behind thousands of accounts, and shows the evidence for every link.
+
+>>> import linkage
+>>> demo = linkage.datasets.demo()
+>>> len(demo.accounts) > 1000
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from linkage import datasets, evaluate, fingerprints, simulate
+    from linkage.case import read_case
+    from linkage.config import Config, KindConfig, load_config
+    from linkage.fingerprints import templates
+    from linkage.pipeline import link
+    from linkage.result import Result
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "KindConfig",
+    "Result",
+    "__version__",
+    "datasets",
+    "evaluate",
+    "fingerprints",
+    "link",
+    "load_config",
+    "read_case",
+    "simulate",
+    "templates",
+]
+
+# Where a public name lives; it is imported when it is first used, so that `import linkage` is fast.
+_HOMES = {
+    "Config": "linkage.config",
+    "KindConfig": "linkage.config",
+    "Result": "linkage.result",
+    "link": "linkage.pipeline",
+    "load_config": "linkage.config",
+    "read_case": "linkage.case",
+    "templates": "linkage.fingerprints",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in {"datasets", "evaluate", "fingerprints", "simulate"}:
+        return import_module(f"linkage.{name}")
+    raise AttributeError(f"module 'linkage' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

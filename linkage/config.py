@@ -28,9 +28,9 @@ class KindConfig:
     family : str
         Kinds of one family are not independent and never corroborate each other.
     chosen : bool
-        Whether who holds a value chose it (a prompt template, a payment method), so that two values
-        held by the same accounts are evidence within the family. Infrastructure is not chosen: the
-        gateways of a campus always overlap.
+        Whether two values of the family that are held by the same accounts are evidence by
+        themselves (two wallets are), or come together anyway (the gateways of a campus, the
+        prompts of one program).
     table, column : str or None
         The column of an input table that holds the values; None for kinds that are known already
         or that come in the observations table.
@@ -58,9 +58,9 @@ KINDS: Final[dict[str, KindConfig]] = {
     "payment": KindConfig(family="payment", chosen=True),
     "ip": KindConfig(family="network"),
     "device": KindConfig(family="client"),
-    "user_agent": KindConfig(family="client"),
-    "tls_fingerprint": KindConfig(family="client"),
-    "prompt": KindConfig(family="content", chosen=True),
+    "user_agent": KindConfig(family="software"),
+    "tls_fingerprint": KindConfig(family="software"),
+    "prompt": KindConfig(family="content"),
     "email": KindConfig(family="registration"),
     "email_pattern": KindConfig(family="registration"),
     "email_domain": KindConfig(family="registration"),
@@ -93,16 +93,25 @@ class MethodConfig:
 
     fdr: float = 0.01  # nominal false-discovery rate of validated overlaps and of clusters
     max_identifiers: int = 64  # an account's rarest identifiers that take part in overlaps
+    min_bits: float = 3.0  # support weaker than this, odds of 8 to 1, does not count as support
     max_family_bits: float = 16.0  # most that one family adds to an account's score
+    single_family_bits: float = 8.0  # odds needed where one family alone supports a link
+    min_usage: float = 0.1  # share of a cluster's accounts from which on it uses an identifier
     min_probability: float = 0.5  # posterior from which on an account is a member
     min_accounts: int = 2  # smallest cluster that is reported
     rounds: int = 10  # most rounds of attribution
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
+    # Families of which one brings the other: a program has its own client print and its own
+    # prompts, a device its own browser. They never count as two.
+    dependent_families: tuple[str, ...] = ("content+software", "client+software")
 
     def __post_init__(self) -> None:
         """Refuse numbers outside the range in which they mean something."""
         _require_positive(self, "max_identifiers", "max_family_bits", "rounds")
-        for name in ("fdr", "min_probability"):
+        for pair in self.dependent_families:
+            if len(pair.split("+")) != 2:
+                raise ConfigError(f"method.dependent_families must say 'a+b'; got {pair!r}")
+        for name in ("fdr", "min_probability", "min_usage"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ConfigError(f"method.{name} must lie between 0 and 1; got {value!r}")
@@ -141,8 +150,8 @@ class Config:
                     raise ConfigError(_unknown("column", f"columns.{table}.{name}", name, known))
 
     def get_kind(self, kind: str) -> KindConfig:
-        """Return how a kind counts; a kind never heard of is a family of its own."""
-        return self.kinds.get(kind) or KindConfig(family=kind)
+        """Return how a kind counts; a kind never heard of is a chosen one, a family of its own."""
+        return self.kinds.get(kind) or KindConfig(family=kind, chosen=True)
 
     def get_column(self, table: str, name: str) -> str:
         """Return what a contract column is called in the input."""

@@ -1,0 +1,189 @@
+"""The graph of accounts and identifiers, and its forms for networkx, igraph and scipy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+if TYPE_CHECKING:
+    import igraph
+    import networkx
+    import pyarrow as pa
+
+__all__ = ["AccountGraph", "build_graph", "to_igraph", "to_networkx"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountGraph:
+    """Accounts, identifiers, and who was seen with what.
+
+    Attributes
+    ----------
+    accounts : pandas.DataFrame, N rows
+        ``account_id`` (sorted) and attributes; an account's code is its row.
+    identifiers : pandas.DataFrame, M rows
+        ``kind``, ``value`` (sorted), ``family``, ``chosen``, ``n_accounts``; an identifier's code
+        is its row.
+    edges : pandas.DataFrame, E rows
+        ``account`` and ``identifier`` (codes, int32), ``count``, ``first_seen``, ``last_seen``;
+        one row a pair, sorted by it.
+    """
+
+    accounts: pd.DataFrame
+    identifiers: pd.DataFrame
+    edges: pd.DataFrame
+
+    @property
+    def n_accounts(self) -> int:
+        """Number of accounts, N."""
+        return len(self.accounts)
+
+    @property
+    def n_identifiers(self) -> int:
+        """Number of identifiers, M."""
+        return len(self.identifiers)
+
+    @cached_property
+    def holders(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Number of accounts that hold each identifier, shape (M,)."""
+        return np.bincount(self.edges["identifier"], minlength=self.n_identifiers)
+
+    @cached_property
+    def kind_codes(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Code of each identifier's kind, shape (M,); kinds in alphabetical order."""
+        return np.unique(self.identifiers["kind"], return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def family_codes(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Code of each identifier's family, shape (M,); families in alphabetical order."""
+        return np.unique(self.identifiers["family"], return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def family_names(self) -> list[str]:
+        """Families in the order of their codes."""
+        return sorted(self.identifiers["family"].unique())
+
+    def find_independent(self, dependent: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return which families are independent evidence of each other.
+
+        Parameters
+        ----------
+        dependent : tuple of str
+            Pairs of families such as ``"content+software"`` that are not.
+
+        Returns
+        -------
+        array of bool, shape (families, families)
+            Symmetric; False on the diagonal.
+        """
+        independent = ~np.eye(len(self.family_names), dtype=bool)
+        for pair in dependent:
+            codes = [self.family_names.index(f) for f in pair.split("+") if f in self.family_names]
+            if len(codes) == 2:
+                independent[np.ix_(codes, codes)] = False
+        return independent
+
+    def to_matrix(self) -> sparse.csr_array:
+        """Return the account x identifier matrix.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (N, M), float64
+            1 where the account was seen with the identifier.
+        """
+        ones = np.ones(len(self.edges))
+        cells = (self.edges["account"].to_numpy(), self.edges["identifier"].to_numpy())
+        return sparse.csr_array((ones, cells), shape=(self.n_accounts, self.n_identifiers))
+
+
+def build_graph(
+    accounts: pa.Table, identifiers: pa.Table, edges: pa.Table, *, chosen: frozenset[str]
+) -> AccountGraph:
+    """Build the graph from canonical observations.
+
+    Parameters
+    ----------
+    accounts : pyarrow.Table, N rows
+        Column ``account_id`` at least, sorted.
+    identifiers : pyarrow.Table, M rows
+        Columns ``kind``, ``value``, ``family``, sorted.
+    edges : pyarrow.Table, E rows
+        Columns ``account``, ``identifier``, ``count``, ``first_seen``, ``last_seen``.
+    chosen : frozenset of str
+        Kinds whose values an operator chooses.
+
+    Returns
+    -------
+    AccountGraph
+    """
+    nodes = identifiers.to_pandas()
+    nodes["chosen"] = nodes["kind"].isin(chosen)
+    links = edges.to_pandas()
+    links = links.astype({"account": np.int32, "identifier": np.int32, "count": np.int64})
+    nodes["n_accounts"] = np.bincount(links["identifier"], minlength=len(nodes))
+    return AccountGraph(accounts=accounts.to_pandas(), identifiers=nodes, edges=links)
+
+
+def to_networkx(nodes: pd.DataFrame, edges: pd.DataFrame) -> networkx.Graph[str]:
+    """Return node and edge tables as a networkx graph.
+
+    Parameters
+    ----------
+    nodes : pandas.DataFrame
+        Column ``id``, and attributes; missing ones are left out of a node's attributes.
+    edges : pandas.DataFrame
+        Columns ``source`` and ``target`` (node ids), and attributes.
+
+    Returns
+    -------
+    networkx.Graph
+    """
+    import networkx as nx
+
+    graph: networkx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(
+        (row.pop("id"), _drop_missing(row)) for row in nodes.to_dict(orient="records")
+    )
+    graph.add_edges_from(
+        (row.pop("source"), row.pop("target"), _drop_missing(row))
+        for row in edges.to_dict(orient="records")
+    )
+    return graph
+
+
+def to_igraph(nodes: pd.DataFrame, edges: pd.DataFrame) -> igraph.Graph:
+    """Return node and edge tables as an igraph graph; node ids become the attribute ``name``.
+
+    Parameters
+    ----------
+    nodes : pandas.DataFrame
+        Column ``id``, and attributes.
+    edges : pandas.DataFrame
+        Columns ``source`` and ``target`` (node ids), and attributes.
+
+    Returns
+    -------
+    igraph.Graph
+    """
+    import igraph
+
+    index = pd.Series(np.arange(len(nodes)), index=nodes["id"].to_numpy())
+    pairs = zip(index.loc[edges["source"]], index.loc[edges["target"]], strict=True)
+    return igraph.Graph(
+        n=len(nodes),
+        edges=list(pairs),
+        vertex_attrs={"name": nodes["id"].tolist()}
+        | {name: nodes[name].tolist() for name in nodes.columns if name != "id"},
+        edge_attrs={
+            name: edges[name].tolist() for name in edges.columns if name not in {"source", "target"}
+        },
+    )
+
+
+def _drop_missing(row: dict[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items() if not pd.isna(value)}

@@ -1,0 +1,195 @@
+"""Overlaps: how many accounts hold two identifiers, and how many would by chance.
+
+Two identifiers of different families that are held by many of the same accounts tie those accounts
+twice. How many common holders chance gives is known from a null that keeps every identifier's
+number of holders and every account's activity.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from linkage.config import MethodConfig
+    from linkage.graph import AccountGraph
+
+__all__ = ["count_overlaps", "count_tests", "expect_overlaps", "may_corroborate", "select_edges"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+BLOCK_PRODUCTS = 20_000_000  # multiplications of one block of B'B; bounds memory
+
+
+def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
+    """Keep, of each account, the identifiers that can tie it to another.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    max_identifiers : int
+        Most identifiers kept an account: its rarest, ties broken by code.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``account`` and ``identifier``, sorted. An identifier of one holder ties nobody and is
+        dropped.
+    """
+    holders = graph.holders
+    edges = graph.edges[["account", "identifier"]]
+    edges = edges[holders[edges["identifier"].to_numpy()] >= 2]
+    order = np.lexsort(
+        (edges["identifier"], holders[edges["identifier"].to_numpy()], edges["account"])
+    )
+    ranked = edges.iloc[order]
+    kept: pd.DataFrame = ranked[ranked.groupby("account").cumcount() < max_identifiers]
+    return kept.sort_values(["account", "identifier"], ignore_index=True)
+
+
+def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -> pd.DataFrame:
+    """Count the accounts that hold two identifiers, for all pairs that may corroborate.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    edges : pandas.DataFrame
+        ``account``, ``identifier``: the edges that take part.
+    config : MethodConfig
+        ``dependent_families`` never corroborate each other.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``left`` < ``right`` (identifier codes) and ``n`` >= 2, sorted. A pair of one family is
+        counted only where both kinds are chosen.
+
+    Notes
+    -----
+    The cost is the sum over accounts of the squared number of identifiers, in blocks of bounded
+    memory; no pair of accounts is ever formed.
+    """
+    matrix = sparse.csr_array(
+        (np.ones(len(edges), np.int32), (edges["account"], edges["identifier"])),
+        shape=(graph.n_accounts, graph.n_identifiers),
+    )
+    transposed = matrix.T.tocsr()
+    degrees = np.diff(matrix.indptr)
+    cost = np.zeros(graph.n_identifiers)
+    np.add.at(cost, edges["identifier"].to_numpy(), degrees[edges["account"].to_numpy()])
+    parts = []
+    for rows in _split_by_cost(cost, BLOCK_PRODUCTS):
+        block = (transposed[rows] @ matrix).tocoo()
+        left, right = block.row + rows.start, block.col
+        keep = (block.data >= 2) & (left < right)
+        keep[keep] = may_corroborate(graph, left[keep], right[keep], config)
+        parts.append(
+            pd.DataFrame({"left": left[keep], "right": right[keep], "n": block.data[keep]})
+        )
+    pairs = pd.concat(parts, ignore_index=True).astype(np.int64)
+    return pairs.sort_values(["left", "right"], ignore_index=True)
+
+
+def may_corroborate(
+    graph: AccountGraph, left: Ints, right: Ints, config: MethodConfig
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return whether pairs of identifiers can support each other, shape of ``left``."""
+    chosen = graph.identifiers["chosen"].to_numpy(bool)
+    first, second = graph.family_codes[left], graph.family_codes[right]
+    independent = graph.find_independent(config.dependent_families)[first, second]
+    return np.asarray(independent | ((first == second) & chosen[left] & chosen[right]))
+
+
+def count_tests(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -> int:
+    """Count the identifier pairs that could have been found to overlap.
+
+    Parameters
+    ----------
+    graph, edges, config
+        As for :func:`count_overlaps`.
+
+    Returns
+    -------
+    int
+        Pairs of identifiers with at least two holders among ``edges`` that may corroborate each
+        other.
+    """
+    holders = np.bincount(edges["identifier"], minlength=graph.n_identifiers)
+    eligible = holders >= 2
+    n_families = len(graph.family_names)
+    chosen = eligible & graph.identifiers["chosen"].to_numpy(bool)
+    n = np.bincount(graph.family_codes[eligible], minlength=n_families)
+    n_chosen = np.bincount(graph.family_codes[chosen], minlength=n_families)
+    across = np.triu(np.outer(n, n) * graph.find_independent(config.dependent_families)).sum()
+    return int(across + (n_chosen * (n_chosen - 1) // 2).sum())
+
+
+def expect_overlaps(
+    graph: AccountGraph, edges: pd.DataFrame, pairs: pd.DataFrame, strata: Ints
+) -> Floats:
+    """Return how many common holders chance gives each pair.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    edges : pandas.DataFrame
+        ``account``, ``identifier``: the edges that were counted.
+    pairs : pandas.DataFrame
+        ``left``, ``right``: identifier codes.
+    strata : array of int64, shape (N,)
+        The stratum of each account; chance mixes accounts of one stratum only.
+
+    Returns
+    -------
+    array of float64, one a pair
+
+    Notes
+    -----
+    A degree-corrected bipartite null: within stratum s an account a holds an identifier i of kind k
+    with probability d_is deg_ak / E_ks, where deg_ak counts a's identifiers of the kind and E_ks
+    all of them. Summed over accounts::
+
+        mu_ij = sum_s d_is d_js G_kls,   G_kls = sum_a deg_ak deg_al / (E_ks E_ls)
+
+    with deg (deg - 1) in place of deg^2 where k = l.
+    """
+    account, identifier = edges["account"].to_numpy(), edges["identifier"].to_numpy()
+    kinds, n_strata = graph.kind_codes, int(strata.max()) + 1 if len(strata) else 1
+    n_kinds = int(kinds.max()) + 1 if len(kinds) else 0
+    degree = np.zeros((graph.n_accounts, n_kinds))
+    np.add.at(degree, (account, kinds[identifier]), 1)
+    by_stratum = sparse.csr_array(
+        (np.ones(len(edges)), (identifier, strata[account])), shape=(graph.n_identifiers, n_strata)
+    )
+    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    pair_kind = kinds[left] * n_kinds + kinds[right]
+    expected = np.zeros(len(pairs))
+    for code in np.unique(pair_kind):
+        rows = np.flatnonzero(pair_kind == code)
+        first, second = divmod(int(code), n_kinds)
+        mixing = _mix_kinds(degree[:, first], degree[:, second], strata, n_strata, first == second)
+        weighted = by_stratum[left[rows]].multiply(by_stratum[right[rows]])
+        expected[rows] = weighted @ mixing
+    return expected
+
+
+def _mix_kinds(
+    first: Floats, second: Floats, strata: Ints, n_strata: int, same_kind: bool
+) -> Floats:
+    """Return G of two kinds in each stratum, shape (n_strata,)."""
+    product = first * (second - 1) if same_kind else first * second
+    total = np.bincount(strata, weights=product, minlength=n_strata)
+    scale = np.bincount(strata, weights=first, minlength=n_strata)
+    scale = scale * np.bincount(strata, weights=second, minlength=n_strata)
+    return np.divide(total, scale, out=np.zeros(n_strata), where=scale > 0)
+
+
+def _split_by_cost(cost: Floats, most: float) -> list[slice]:
+    """Cut rows into runs whose cost is at most ``most``, or one row."""
+    block = np.floor(np.cumsum(cost) / most).astype(np.int64)
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(cost)], strict=True)]

@@ -1,0 +1,356 @@
+"""The main job, from top to bottom: tables in, attributed clusters out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from linkage import __version__
+from linkage.attribution import Attribution, attribute_accounts, merge_clusters
+from linkage.case import check_place, write_case
+from linkage.communities import find_communities
+from linkage.config import Config, load_config
+from linkage.engine import Engine
+from linkage.evidence import corroborate_edges
+from linkage.graph import AccountGraph, build_graph
+from linkage.observations import Observed, observe
+from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
+from linkage.result import Result
+from linkage.significance import judge_clusters, validate_overlaps
+from linkage.tiers import describe_clusters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import pyarrow as pa
+
+    from linkage.config import MethodConfig
+
+__all__ = ["link"]
+
+LIBRARIES: Final = ("duckdb", "igraph", "networkx", "numba", "numpy", "pandas", "pyarrow", "scipy")
+
+
+def link(
+    events: Any = None,
+    payments: Any = None,
+    accounts: Any = None,
+    observations: Any = None,
+    *,
+    config: Config | str | Path | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    threads: int = 2,
+    memory_limit: str | None = None,
+    tmp_dir: str | Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Find groups of accounts that one operator runs.
+
+    Parameters
+    ----------
+    events, payments, accounts, observations : path, folder, glob, frame, or a list of those
+        The input tables: Parquet, CSV or JSON Lines files, or pandas, Arrow or polars frames. Any
+        may be missing, not all.
+    config : Config or path, optional
+        Renamed columns, further kinds, settings; a path names a TOML file.
+    seed : int, default 0
+        Starts the only random stream, that of community detection.
+    out : path, optional
+        Write the result there as a case folder.
+    threads : int, default 2
+        Threads of the SQL engine and of the fingerprints. The result never depends on it.
+    memory_limit : str, optional
+        Memory from which on the SQL engine spills to disk, such as ``"4GB"``.
+    tmp_dir : path, optional
+        Where it spills to.
+    progress : callable, optional
+        Told in a few words what happens next.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If an input cannot be used.
+    ConfigError
+        If a setting is unknown or out of range.
+    CaseError
+        If ``out`` cannot be written to.
+
+    Notes
+    -----
+    The steps are those of corroborated evidence: overlaps of identifiers, a degree-corrected null,
+    validation at a false-discovery rate, edges that carry only what other families corroborate,
+    communities of those edges, and attribution of every account to the profiles found.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ring = [(f"a{i}", kind, value) for i in range(9)
+    ...         for kind, value in [("payment", "card"), ("device", "phone"), ("ip", "192.0.2.1")]]
+    >>> crowd = [(f"b{i}", "ip", "192.0.2.1") for i in range(40)]
+    >>> crowd += [(f"c{i}", kind, f"{kind}{i}") for i in range(400) for kind in ("payment", "device")]
+    >>> seen = pd.DataFrame(ring + crowd, columns=["account_id", "kind", "value"])
+    >>> link(observations=seen).clusters[["tier", "n_accounts", "families"]].to_dict("records")
+    [{'tier': 'operator', 'n_accounts': 9, 'families': 'client+network+payment'}]
+    """
+    settings = config if isinstance(config, Config) else load_config(config) if config else Config()
+    inputs = {
+        "events": events,
+        "payments": payments,
+        "accounts": accounts,
+        "observations": observations,
+    }
+    given = {name: table for name, table in inputs.items() if table is not None}
+    if out is not None:
+        check_place(out)
+    clock = _Clock(progress or _say_nothing)
+    with Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine:
+        with clock.step("reading the input", "read"):
+            observed = observe(
+                engine,
+                given,
+                settings,
+                find_templates=_template_finder(threads),
+                progress=clock.tell,
+            )
+    graph = build_graph(
+        observed.accounts,
+        observed.identifiers,
+        observed.edges,
+        chosen=frozenset(
+            kind
+            for kind in observed.identifiers["kind"].unique().to_pylist()
+            if settings.get_kind(kind).chosen
+        ),
+    )
+    strata = _find_strata(graph, settings.method)
+    attribution, q_value = _find_clusters(graph, strata, settings.method, seed, clock)
+    with clock.step("describing clusters", "describe"):
+        tables = _tabulate(graph, attribution, q_value, settings.method)
+    result = Result(
+        **tables,
+        rejected=observed.rejected.to_pandas(),
+        manifest=_make_manifest(observed, tables, settings, seed, clock.seconds),
+    )
+    if out is not None:
+        write_case(result, out)
+    return result
+
+
+class _Clock:
+    """Tells what happens, and how long each step took."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, what: str, name: str) -> Iterator[None]:
+        self.tell(what)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def _say_nothing(_: str) -> None:
+    """Report to nobody."""
+
+
+def _template_finder(threads: int) -> Callable[[Iterable[pa.RecordBatch]], pa.Table]:
+    """Return the function that turns prompts into holdings of templates."""
+
+    def find(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+        from linkage.fingerprints import templates
+
+        return templates(batches, threads=threads).holdings
+
+    return find
+
+
+def _find_strata(graph: AccountGraph, method: MethodConfig) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Number the strata of the null: accounts that agree in all of the attributes named."""
+    known = [name for name in method.strata if name in graph.accounts]
+    if not known:
+        return np.zeros(graph.n_accounts, np.int64)
+    attributes = graph.accounts[known].astype("string").fillna("")
+    return attributes.groupby(known, sort=True).ngroup().to_numpy(np.int64)
+
+
+def _find_clusters(
+    graph: AccountGraph,
+    strata: np.ndarray[Any, np.dtype[np.int64]],
+    method: MethodConfig,
+    seed: int,
+    clock: _Clock,
+) -> tuple[Attribution, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Run the method on the graph; clusters that chance explains are dissolved."""
+    with clock.step("counting overlaps of identifiers", "overlaps"):
+        edges = select_edges(graph, method.max_identifiers)
+        pairs = count_overlaps(graph, edges, method)
+    with clock.step("validating overlaps against chance", "validate"):
+        n_tests = count_tests(graph, edges, method)
+        expected = expect_overlaps(graph, edges, pairs, strata)
+        overlaps = validate_overlaps(pairs, expected, n_tests, method)
+    with clock.step("weighing evidence", "evidence"):
+        weighed = corroborate_edges(graph, edges, overlaps, method)
+    with clock.step("finding communities", "communities"):
+        labels = find_communities(weighed, graph.n_accounts, seed=seed)
+    with clock.step("attributing accounts", "attribution"):
+        first = attribute_accounts(graph, edges, labels, method)
+        merged = merge_clusters(graph, edges, first.labels, method)
+        attribution = attribute_accounts(graph, edges, merged, method)
+    with clock.step("judging clusters", "significance"):
+        q_value = judge_clusters(graph.to_matrix(), attribution.labels, overlaps, n_tests)
+    return _dissolve(attribution, q_value > method.fdr), q_value
+
+
+def _dissolve(attribution: Attribution, chance: np.ndarray[Any, np.dtype[np.bool_]]) -> Attribution:
+    """Take back the clusters that chance explains."""
+    labels = attribution.labels
+    gone = (labels >= 0) & np.append(chance, False)[labels]
+    return Attribution(
+        labels=np.where(gone, -1, labels),
+        probability=np.where(gone, 0.0, attribution.probability),
+        evidence=attribution.evidence[
+            ~chance[attribution.evidence["cluster"].to_numpy()]
+        ].reset_index(drop=True),
+    )
+
+
+def _tabulate(
+    graph: AccountGraph,
+    attribution: Attribution,
+    q_value: np.ndarray[Any, np.dtype[np.float64]],
+    method: MethodConfig,
+) -> dict[str, pd.DataFrame]:
+    """Turn codes back into ids; clusters are numbered from 1, the riskiest first."""
+    labels, probability = attribution.labels, attribution.probability
+    table = describe_clusters(graph, labels, probability, attribution.evidence, q_value, method)
+    member = np.flatnonzero(labels >= 0)
+    table["first_account"] = pd.Series(member).groupby(labels[member]).min()
+    by_rank = table.sort_values(
+        ["risk", "n_accounts", "first_account"], ascending=[False, False, True]
+    )
+    number = pd.Series(np.arange(1, len(table) + 1), index=by_rank.index, dtype=np.int64)
+    accounts = graph.accounts.iloc[member]
+    members = pd.DataFrame(
+        {
+            "account_id": accounts["account_id"].to_numpy(),
+            "cluster_id": number.reindex(labels[member]).to_numpy(np.int64),
+            "probability": probability[member],
+        }
+    )
+    span = accounts[["first_seen", "last_seen"]].groupby(labels[member])
+    by_rank["first_seen"] = span["first_seen"].min()
+    by_rank["last_seen"] = span["last_seen"].max()
+    clusters = by_rank.assign(cluster_id=number).drop(columns="first_account")
+    return {
+        "clusters": clusters.reset_index(drop=True)[CLUSTER_COLUMNS],
+        "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
+        "evidence": _tabulate_evidence(graph, attribution.evidence, number),
+        "observations": _tabulate_observations(graph),
+    }
+
+
+CLUSTER_COLUMNS: Final = [
+    "cluster_id",
+    "tier",
+    "n_accounts",
+    "confidence",
+    "q_value",
+    "risk",
+    "families",
+    "first_seen",
+    "last_seen",
+    "explanation",
+    "corroborated",
+]
+
+
+def _tabulate_evidence(
+    graph: AccountGraph, evidence: pd.DataFrame, number: pd.Series[int]
+) -> pd.DataFrame:
+    seen = evidence.merge(graph.edges, on=["account", "identifier"], how="left")
+    identifiers = graph.identifiers.iloc[seen["identifier"]]
+    table = pd.DataFrame(
+        {
+            "cluster_id": number.reindex(seen["cluster"]).to_numpy(np.int64),
+            "account_id": graph.accounts["account_id"].to_numpy()[seen["account"]],
+            "kind": identifiers["kind"].to_numpy(),
+            "value": identifiers["value"].to_numpy(),
+            "bits": seen["bits"],
+            "family": identifiers["family"].to_numpy(),
+            "n_accounts": identifiers["n_accounts"].to_numpy(),
+            "count": seen["count"],
+            "first_seen": seen["first_seen"],
+            "last_seen": seen["last_seen"],
+        }
+    )
+    return table.sort_values(["cluster_id", "account_id", "kind", "value"], ignore_index=True)
+
+
+def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
+    """Return the observations of identifiers that two or more accounts share."""
+    shared = graph.edges[graph.holders[graph.edges["identifier"].to_numpy()] >= 2]
+    identifiers = graph.identifiers.iloc[shared["identifier"]]
+    table = pd.DataFrame(
+        {
+            "account_id": graph.accounts["account_id"].to_numpy()[shared["account"]],
+            "kind": identifiers["kind"].to_numpy(),
+            "value": identifiers["value"].to_numpy(),
+            "family": identifiers["family"].to_numpy(),
+            "count": shared["count"].to_numpy(),
+            "first_seen": shared["first_seen"].array,
+            "last_seen": shared["last_seen"].array,
+        }
+    )
+    return table.sort_values(["account_id", "kind", "value"], ignore_index=True)
+
+
+def _make_manifest(
+    observed: Observed,
+    tables: dict[str, pd.DataFrame],
+    config: Config,
+    seed: int,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    return {
+        "linkage": __version__,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "config": config.to_dict(),
+        "seed": seed,
+        "inputs": [
+            {
+                "table": source.table,
+                "source": source.source,
+                "sha256": source.digest,
+                "rows": source.n_rows,
+                "refused_rows": source.n_refused_rows,
+                "dropped_cells": source.n_dropped_cells,
+                "columns": dict(source.columns),
+                "ignored": list(source.ignored),
+            }
+            for source in observed.sources
+        ],
+        "counts": {
+            "accounts": observed.accounts.num_rows,
+            "identifiers": observed.identifiers.num_rows,
+            "edges": observed.edges.num_rows,
+            "refusals": observed.rejected.num_rows,
+            "clusters": len(tables["clusters"]),
+            "members": len(tables["members"]),
+        },
+        "seconds": seconds,
+    }

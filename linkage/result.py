@@ -1,0 +1,286 @@
+"""What a run found: tables to explore, graphs to draw, and why accounts were linked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from linkage import explain
+from linkage.errors import UnknownIdError
+from linkage.graph import to_igraph, to_networkx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import igraph
+    import networkx
+
+__all__ = ["TABLES", "Result"]
+
+TABLES: Final = ("clusters", "members", "evidence", "rejected", "observations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Result:
+    """Attributed clusters and everything that supports them.
+
+    Attributes
+    ----------
+    clusters : pandas.DataFrame
+        One row a cluster, the riskiest first: ``cluster_id``, ``tier`` (operator, coordinated,
+        shared), ``n_accounts``, ``confidence`` (probability that it is one operator), ``q_value``,
+        ``risk`` (0 to 1, for ranking), ``families``, ``first_seen``, ``last_seen``,
+        ``explanation`` (the innocent one that covers it, or empty), ``corroborated`` (share of
+        accounts that two independent families support).
+    members : pandas.DataFrame
+        ``account_id``, ``cluster_id``, ``probability``; an account is in one cluster at most.
+    evidence : pandas.DataFrame
+        ``cluster_id``, ``account_id``, ``kind``, ``value``, ``bits`` (log2 likelihood ratio),
+        ``family``, ``n_accounts`` (that hold it anywhere), ``count``, ``first_seen``,
+        ``last_seen``.
+    rejected : pandas.DataFrame
+        ``source``, ``row``, ``column``, ``reason``: input that was refused.
+    observations : pandas.DataFrame
+        ``account_id``, ``kind``, ``value``, ``family``, ``count``, ``first_seen``, ``last_seen``:
+        what accounts were seen with, identifiers of a single account left out.
+    manifest : dict
+        Versions, configuration, seed, input digests, counts, timings.
+    """
+
+    clusters: pd.DataFrame
+    members: pd.DataFrame
+    evidence: pd.DataFrame
+    rejected: pd.DataFrame
+    observations: pd.DataFrame
+    manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Say in a few lines what was found."""
+        return explain.summarise(self.clusters, self.members, self.rejected, self.manifest)
+
+    def explain(self, a: int | str, b: str | None = None) -> explain.Explanation:
+        """Say why a cluster is one, why an account is in it, or what ties two accounts.
+
+        Parameters
+        ----------
+        a : int or str
+            A cluster's id, or an account's.
+        b : str, optional
+            A second account.
+
+        Returns
+        -------
+        Explanation
+            Prints as text; its tables are frames.
+
+        Raises
+        ------
+        UnknownIdError
+            If the case has no such cluster or account.
+        """
+        if b is not None:
+            return self._explain_pair(str(a), b)
+        if isinstance(a, str):
+            return self._explain_account(a)
+        row = self.clusters[self.clusters["cluster_id"] == a]
+        if row.empty:
+            raise UnknownIdError(
+                f"there is no cluster {a!r}; the case has {len(self.clusters)}, "
+                "listed in result.clusters"
+            )
+        evidence = self.evidence[self.evidence["cluster_id"] == a]
+        members = self.members[self.members["cluster_id"] == a]
+        return explain.explain_cluster(row.iloc[0], members, evidence)
+
+    def to_networkx(self, cluster_id: int | None = None) -> networkx.Graph[str]:
+        """Return accounts and identifiers as a networkx graph.
+
+        Parameters
+        ----------
+        cluster_id : int, optional
+            Only this cluster's accounts and what they hold; by default everything.
+
+        Returns
+        -------
+        networkx.Graph
+            Node ids are ``account:ID`` and ``KIND:VALUE``.
+        """
+        return to_networkx(*self.graph_tables(None if cluster_id is None else [cluster_id]))
+
+    def to_igraph(self, cluster_id: int | None = None) -> igraph.Graph:
+        """Return accounts and identifiers as an igraph graph.
+
+        Parameters
+        ----------
+        cluster_id : int, optional
+            Only this cluster's accounts and what they hold; by default everything.
+
+        Returns
+        -------
+        igraph.Graph
+            Vertex attribute ``name`` is ``account:ID`` or ``KIND:VALUE``.
+        """
+        return to_igraph(*self.graph_tables(None if cluster_id is None else [cluster_id]))
+
+    def graph_tables(
+        self, cluster_ids: Iterable[int] | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the graph as a table of nodes and a table of edges.
+
+        Parameters
+        ----------
+        cluster_ids : iterable of int, optional
+            Only these clusters' accounts and what they hold; by default everything.
+
+        Returns
+        -------
+        nodes : pandas.DataFrame
+            ``id``, ``label``, ``type`` (account, identifier), ``kind``, ``family``,
+            ``cluster_id``, ``tier``, ``probability``, ``n_accounts``, ``first_seen``,
+            ``last_seen``. An identifier carries the cluster that holds most of it.
+        edges : pandas.DataFrame
+            ``source`` (account), ``target`` (identifier), ``kind``, ``bits``, ``count``,
+            ``first_seen``, ``last_seen``.
+
+        Raises
+        ------
+        UnknownIdError
+            If the case has no such cluster.
+        """
+        seen = self._select_observations(cluster_ids)
+        bits = self.evidence[["account_id", "kind", "value", "bits"]]
+        seen = seen.merge(bits, on=["account_id", "kind", "value"], how="left")
+        seen["source"] = "account:" + seen["account_id"]
+        seen["target"] = seen["kind"] + ":" + seen["value"]
+        accounts = self._list_account_nodes(seen, cluster_ids)
+        clusters = accounts.set_index("id")["cluster_id"]
+        identifiers = _list_identifier_nodes(seen.assign(cluster_id=seen["source"].map(clusters)))
+        nodes = pd.concat([accounts, identifiers], ignore_index=True)
+        edges = seen[["source", "target", "kind", "bits", "count", "first_seen", "last_seen"]]
+        return nodes, edges.sort_values(["source", "target"], ignore_index=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as a case folder.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder; replaced if it is a case already.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        CaseError
+            If it cannot be written; nothing half-written is left.
+        """
+        from linkage.case import write_case
+
+        return write_case(self, path)
+
+    def _select_observations(self, cluster_ids: Iterable[int] | None) -> pd.DataFrame:
+        if cluster_ids is None:
+            return self.observations
+        wanted = list(cluster_ids)
+        missing = sorted(set(wanted) - set(self.clusters["cluster_id"]))
+        if missing:
+            raise UnknownIdError(
+                f"there is no cluster {missing[0]!r}; the case has {len(self.clusters)}"
+            )
+        chosen = self.members[self.members["cluster_id"].isin(wanted)]
+        return self.observations[self.observations["account_id"].isin(chosen["account_id"])]
+
+    def _list_account_nodes(
+        self, seen: pd.DataFrame, cluster_ids: Iterable[int] | None
+    ) -> pd.DataFrame:
+        members = self.members
+        if cluster_ids is not None:
+            members = members[members["cluster_id"].isin(list(cluster_ids))]
+        span = seen.groupby("account_id").agg(
+            first_seen=("first_seen", "min"), last_seen=("last_seen", "max")
+        )
+        span = span.reindex(span.index.union(members["account_id"]).rename("account_id"))
+        nodes = span.reset_index().merge(members, on="account_id", how="left")
+        nodes = nodes.merge(self.clusters[["cluster_id", "tier"]], on="cluster_id", how="left")
+        return nodes.assign(
+            id="account:" + nodes["account_id"],
+            label=nodes["account_id"],
+            type="account",
+            kind="account",
+            family=None,
+            cluster_id=nodes["cluster_id"].astype("Int64"),
+            n_accounts=pd.array([pd.NA] * len(nodes), dtype="Int64"),
+        )[_NODE_COLUMNS]
+
+    def _explain_account(self, account: str) -> explain.Explanation:
+        self._require_account(account)
+        evidence = self.evidence[self.evidence["account_id"] == account]
+        member = self.members[self.members["account_id"] == account]
+        return explain.explain_account(account, member, evidence)
+
+    def _explain_pair(self, a: str, b: str) -> explain.Explanation:
+        self._require_account(a)
+        self._require_account(b)
+        seen = self.observations
+        left, right = seen[seen["account_id"] == a], seen[seen["account_id"] == b]
+        shared = left.merge(right, on=["kind", "value", "family"], suffixes=("_a", "_b"))
+        holders = seen.merge(shared[["kind", "value"]], on=["kind", "value"])
+        counted = holders.groupby(["kind", "value"]).size().rename("n_accounts").reset_index()
+        shared = shared.merge(counted, on=["kind", "value"], how="left")
+        n_accounts = max(int(self.manifest["counts"]["accounts"]), 2)
+        shared["bits"] = np.log2((n_accounts - 1) / (shared["n_accounts"] - 1))
+        member = self.members[self.members["account_id"].isin([a, b])]
+        return explain.explain_pair(a, b, member, shared)
+
+    def _require_account(self, account: str) -> None:
+        known = self.observations["account_id"].eq(account).any()
+        if not known and not self.members["account_id"].eq(account).any():
+            raise UnknownIdError(
+                f"account {account!r} shares no identifier with another account in this case, "
+                "or is not in it"
+            )
+
+
+_NODE_COLUMNS: Final = [
+    "id",
+    "label",
+    "type",
+    "kind",
+    "family",
+    "cluster_id",
+    "tier",
+    "probability",
+    "n_accounts",
+    "first_seen",
+    "last_seen",
+]
+
+
+def _list_identifier_nodes(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return one node an identifier, coloured by the cluster that holds most of it."""
+    grouped = seen.groupby("target", sort=True)
+    nodes = grouped.agg(
+        label=("value", "first"),
+        kind=("kind", "first"),
+        family=("family", "first"),
+        n_accounts=("source", "size"),
+        first_seen=("first_seen", "min"),
+        last_seen=("last_seen", "max"),
+    )
+    held = seen.dropna(subset="cluster_id").groupby(["target", "cluster_id"]).size()
+    most = held.rename("n").reset_index().sort_values(["n", "cluster_id"], ascending=[False, True])
+    nodes["cluster_id"] = most.drop_duplicates("target").set_index("target")["cluster_id"]
+    nodes = nodes.rename_axis("id").reset_index()
+    return nodes.assign(
+        type="identifier",
+        tier=None,
+        probability=np.nan,
+        cluster_id=nodes["cluster_id"].astype("Int64"),
+        n_accounts=nodes["n_accounts"].astype("Int64"),
+    )[_NODE_COLUMNS]

@@ -1,0 +1,151 @@
+"""Tiers: what kind of thing a cluster is, how sure that is, and where to look first.
+
+The rules are few and stated; every number that they use is a column of the result, so that a
+colleague can disagree with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from linkage.config import MethodConfig
+    from linkage.graph import AccountGraph
+
+__all__ = ["describe_clusters"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
+MOST: Final = 0.8  # share of a cluster that an innocent explanation has to cover
+HALF: Final = 0.5
+TIER_WEIGHT: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.1}
+
+
+def describe_clusters(
+    graph: AccountGraph,
+    labels: Ints,
+    probability: Floats,
+    evidence: pd.DataFrame,
+    q_value: Floats,
+    config: MethodConfig,
+) -> pd.DataFrame:
+    """Describe each cluster: families, innocent explanation, tier, confidence, risk.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    labels : array of int64, shape (N,)
+        Cluster of each account, -1 for none.
+    probability : array of float64, shape (N,)
+        Posterior of membership.
+    evidence : pandas.DataFrame
+        ``account``, ``cluster``, ``identifier``, ``bits``.
+    q_value : array of float64, shape (clusters,)
+    config : MethodConfig
+        ``min_bits`` is what counts as support, ``fdr`` what counts as significant.
+
+    Returns
+    -------
+    pandas.DataFrame, indexed by cluster
+        ``tier``, ``n_accounts``, ``confidence``, ``q_value``, ``risk``, ``families``,
+        ``explanation``, ``corroborated``.
+
+    Notes
+    -----
+    A family supports a cluster when at least half of its accounts have ``min_bits`` of it;
+    dependent families count once. ``corroborated`` is the share of accounts that two independent
+    families support, and ``confidence`` is (1 - q) x mean probability x corroborated. ``risk`` is
+    confidence x weight of the tier x (1 - 1/n).
+    """
+    families = _support_by_family(graph, evidence, config)
+    sizes = pd.Series(labels[labels >= 0]).value_counts().sort_index().rename("n_accounts")
+    table = sizes.rename_axis("cluster").to_frame()
+    table["q_value"] = q_value[table.index]
+    share = families.groupby(["cluster", "family"])["account"].nunique().unstack(fill_value=0)
+    share = share.reindex(index=table.index, columns=range(len(graph.family_names)), fill_value=0)
+    supports = share.div(table["n_accounts"], axis=0).to_numpy() >= HALF
+    independent = graph.find_independent(config.dependent_families)
+    table["families"] = _join_names(graph.family_names, supports)
+    table["corroborated"] = _share_corroborated(families, independent, table)
+    posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
+    table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"]
+    table["explanation"] = _explain_innocently(graph, labels, table, supports)
+    n_independent = _count_independent(supports, independent)
+    table["tier"] = np.select(
+        [
+            table["explanation"] != "",
+            (n_independent >= 2) & (table["q_value"] <= config.fdr),
+        ],
+        ["shared", "operator"],
+        "coordinated",
+    )
+    weight = table["tier"].map(TIER_WEIGHT) * (1 - 1 / table["n_accounts"])
+    table["risk"] = table["confidence"] * weight
+    return table
+
+
+def _support_by_family(
+    graph: AccountGraph, evidence: pd.DataFrame, config: MethodConfig
+) -> pd.DataFrame:
+    """Return ``cluster``, ``account``, ``family`` where the family supports the account."""
+    strong = evidence[evidence["bits"] >= config.min_bits]
+    family = graph.family_codes[strong["identifier"].to_numpy()]
+    return strong.assign(family=family)[["cluster", "account", "family"]].drop_duplicates()
+
+
+def _share_corroborated(
+    families: pd.DataFrame, independent: np.ndarray[Any, Any], table: pd.DataFrame
+) -> pd.Series[float]:
+    """Return the share of each cluster's accounts that two independent families support."""
+    accounts = families.drop_duplicates(["cluster", "account"])[["cluster", "account"]]
+    row = pd.MultiIndex.from_frame(accounts).get_indexer(
+        pd.MultiIndex.from_frame(families[["cluster", "account"]])
+    )
+    has = np.zeros((len(accounts), len(independent)), bool)
+    has[row, families["family"].to_numpy()] = True
+    corroborated = accounts[_count_independent(has, independent) >= 2]
+    return (
+        corroborated.groupby("cluster").size().reindex(table.index, fill_value=0)
+        / table["n_accounts"]
+    )
+
+
+def _count_independent(has: np.ndarray[Any, Any], independent: np.ndarray[Any, Any]) -> Ints:
+    """Return 2 where two families that are independent of each other support a row, else 0 or 1."""
+    pairs = has.astype(np.int64) @ independent.astype(np.int64)
+    return np.where((pairs * has).any(axis=1), 2, has.any(axis=1).astype(np.int64))
+
+
+def _join_names(names: list[str], supports: np.ndarray[Any, Any]) -> list[str]:
+    codes = [np.flatnonzero(row) for row in supports]
+    return ["+".join(names[code] for code in row) for row in codes]
+
+
+def _explain_innocently(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: np.ndarray[Any, Any]
+) -> list[str]:
+    """Return the innocent explanation that covers each cluster, or an empty text."""
+    names = graph.family_names
+    content = supports[:, names.index("content")] if "content" in names else False
+    network = supports[:, names.index("network")] if "network" in names else False
+    household = (table["n_accounts"] <= MAX_HOUSEHOLD) & network & ~np.asarray(content)
+    domain = _cover(graph, labels, table, "email_domain") >= MOST
+    address = _cover(graph, labels, table, "ip") >= HALF
+    organisation = domain & address
+    return np.select([organisation, household], ["organisation", "household"], "").tolist()
+
+
+def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:
+    """Return the share of each cluster that its commonest identifier of a kind covers."""
+    edges = graph.edges
+    of_kind = (graph.identifiers["kind"] == kind).to_numpy()[edges["identifier"].to_numpy()]
+    cluster = labels[edges["account"].to_numpy()]
+    held = pd.DataFrame({"cluster": cluster, "identifier": edges["identifier"].to_numpy()})
+    held = held[of_kind & (cluster >= 0)]
+    most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
+    return most.reindex(table.index, fill_value=0) / table["n_accounts"]
