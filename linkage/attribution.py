@@ -24,6 +24,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MIN_HOLDER_SHARE = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
+SETTLED = 0.001  # share of the clustered accounts that may still move when rounds end
 MAX_CONTRACTIONS = 20  # rounds of merging; each at least removes one cluster
 
 
@@ -76,15 +77,16 @@ def attribute_accounts(
     where a member is left out of n_cj, |c| and d_j. A family gives the bits of its strongest
     identifier, since addresses come in pools and prompts in programs and further ones say little;
     identifiers of chosen kinds add up. An account that is known in a family but shares nothing of
-    it loses log2(1 - coverage), coverage being the share of members who do. The posterior is 2^score_ac / (1 + sum_c 2^score_ac).
+    it loses log2(1 - coverage), coverage being the share of members who do. The posterior is
+    2^score_ac / (1 + sum_c 2^score_ac). Rounds end when at most ``SETTLED`` of the accounts move.
     """
     for _ in range(config.rounds):
         scores, evidence = score_accounts(graph, edges, labels, config)
         updated, probability = _choose_clusters(scores, graph.n_accounts, config)
         updated, probability = _drop_small(updated, probability, config.min_accounts)
-        stable = np.array_equal(updated, labels)
+        moved = np.count_nonzero(updated != labels)
         labels = updated
-        if stable:
+        if moved <= SETTLED * np.count_nonzero(labels >= 0):
             break
     kept = evidence[labels[evidence["account"].to_numpy()] == evidence["cluster"].to_numpy()]
     return Attribution(labels=labels, probability=probability, evidence=_sort_evidence(kept))

@@ -99,7 +99,7 @@ def link(
     >>> ring = [(f"a{i}", kind, value) for i in range(9)
     ...         for kind, value in [("payment", "card"), ("device", "phone"), ("ip", "192.0.2.1")]]
     >>> crowd = [(f"b{i}", "ip", "192.0.2.1") for i in range(40)]
-    >>> crowd += [(f"c{i}", kind, f"{kind}{i}") for i in range(400) for kind in ("payment", "device")]
+    >>> crowd += [(f"c{i}", k, f"{k}{i}") for i in range(400) for k in ("payment", "device")]
     >>> seen = pd.DataFrame(ring + crowd, columns=["account_id", "kind", "value"])
     >>> link(observations=seen).clusters[["tier", "n_accounts", "families"]].to_dict("records")
     [{'tier': 'operator', 'n_accounts': 9, 'families': 'client+network+payment'}]
@@ -115,15 +115,12 @@ def link(
     if out is not None:
         check_place(out)
     clock = _Clock(progress or _say_nothing)
-    with Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine:
-        with clock.step("reading the input", "read"):
-            observed = observe(
-                engine,
-                given,
-                settings,
-                find_templates=_template_finder(threads),
-                progress=clock.tell,
-            )
+    with (
+        clock.step("reading the input", "read"),
+        Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
+    ):
+        find = _template_finder(threads)
+        observed = observe(engine, given, settings, find_templates=find, progress=clock.tell)
     graph = build_graph(
         observed.accounts,
         observed.identifiers,
@@ -179,12 +176,13 @@ def _template_finder(threads: int) -> Callable[[Iterable[pa.RecordBatch]], pa.Ta
 
 
 def _find_strata(graph: AccountGraph, method: MethodConfig) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Number the strata of the null: accounts that agree in all of the attributes named."""
+    """Return the stratum of each account: those that agree in all attributes named are in one."""
     known = [name for name in method.strata if name in graph.accounts]
     if not known:
         return np.zeros(graph.n_accounts, np.int64)
     attributes = graph.accounts[known].astype("string").fillna("")
-    return attributes.groupby(known, sort=True).ngroup().to_numpy(np.int64)
+    numbers = attributes.groupby(known, sort=True).ngroup()
+    return np.asarray(numbers, np.int64)
 
 
 def _find_clusters(

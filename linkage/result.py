@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from linkage import explain
 from linkage.errors import UnknownIdError
+from linkage.explain import (
+    Explanation,
+    explain_account,
+    explain_cluster,
+    explain_pair,
+    summarise,
+)
 from linkage.graph import to_igraph, to_networkx
 
 if TYPE_CHECKING:
@@ -60,9 +66,9 @@ class Result:
 
     def __repr__(self) -> str:
         """Say in a few lines what was found."""
-        return explain.summarise(self.clusters, self.members, self.rejected, self.manifest)
+        return summarise(self.clusters, self.members, self.rejected, self.manifest)
 
-    def explain(self, a: int | str, b: str | None = None) -> explain.Explanation:
+    def explain(self, a: int | str, b: str | None = None) -> Explanation:
         """Say why a cluster is one, why an account is in it, or what ties two accounts.
 
         Parameters
@@ -94,7 +100,7 @@ class Result:
             )
         evidence = self.evidence[self.evidence["cluster_id"] == a]
         members = self.members[self.members["cluster_id"] == a]
-        return explain.explain_cluster(row.iloc[0], members, evidence)
+        return explain_cluster(row.iloc[0], members, evidence)
 
     def to_networkx(self, cluster_id: int | None = None) -> networkx.Graph[str]:
         """Return accounts and identifiers as a networkx graph.
@@ -205,8 +211,9 @@ class Result:
         span = seen.groupby("account_id").agg(
             first_seen=("first_seen", "min"), last_seen=("last_seen", "max")
         )
-        span = span.reindex(span.index.union(members["account_id"]).rename("account_id"))
-        nodes = span.reset_index().merge(members, on="account_id", how="left")
+        nodes = span.reset_index().merge(
+            members, on="account_id", how="left" if cluster_ids is None else "right"
+        )
         nodes = nodes.merge(self.clusters[["cluster_id", "tier"]], on="cluster_id", how="left")
         return nodes.assign(
             id="account:" + nodes["account_id"],
@@ -218,13 +225,13 @@ class Result:
             n_accounts=pd.array([pd.NA] * len(nodes), dtype="Int64"),
         )[_NODE_COLUMNS]
 
-    def _explain_account(self, account: str) -> explain.Explanation:
+    def _explain_account(self, account: str) -> Explanation:
         self._require_account(account)
         evidence = self.evidence[self.evidence["account_id"] == account]
         member = self.members[self.members["account_id"] == account]
-        return explain.explain_account(account, member, evidence)
+        return explain_account(account, member, evidence)
 
-    def _explain_pair(self, a: str, b: str) -> explain.Explanation:
+    def _explain_pair(self, a: str, b: str) -> Explanation:
         self._require_account(a)
         self._require_account(b)
         seen = self.observations
@@ -236,7 +243,7 @@ class Result:
         n_accounts = max(int(self.manifest["counts"]["accounts"]), 2)
         shared["bits"] = np.log2((n_accounts - 1) / (shared["n_accounts"] - 1))
         member = self.members[self.members["account_id"].isin([a, b])]
-        return explain.explain_pair(a, b, member, shared)
+        return explain_pair(a, b, member, shared)
 
     def _require_account(self, account: str) -> None:
         known = self.observations["account_id"].eq(account).any()

@@ -66,7 +66,7 @@ def describe_clusters(
     sizes = pd.Series(labels[labels >= 0]).value_counts().sort_index().rename("n_accounts")
     table = sizes.rename_axis("cluster").to_frame()
     table["q_value"] = q_value[table.index]
-    share = families.groupby(["cluster", "family"])["account"].nunique().unstack(fill_value=0)
+    share = pd.crosstab(families["cluster"], families["family"])
     share = share.reindex(index=table.index, columns=range(len(graph.family_names)), fill_value=0)
     supports = share.div(table["n_accounts"], axis=0).to_numpy() >= HALF
     independent = graph.find_independent(config.dependent_families)
@@ -137,7 +137,10 @@ def _explain_innocently(
     domain = _cover(graph, labels, table, "email_domain") >= MOST
     address = _cover(graph, labels, table, "ip") >= HALF
     organisation = domain & address
-    return np.select([organisation, household], ["organisation", "household"], "").tolist()
+    found: list[str] = np.select(
+        [organisation, household], ["organisation", "household"], ""
+    ).tolist()
+    return found
 
 
 def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:
@@ -148,4 +151,5 @@ def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) ->
     held = pd.DataFrame({"cluster": cluster, "identifier": edges["identifier"].to_numpy()})
     held = held[of_kind & (cluster >= 0)]
     most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
-    return most.reindex(table.index, fill_value=0) / table["n_accounts"]
+    share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]
+    return share
