@@ -10,6 +10,7 @@ import argparse
 import shlex
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -195,8 +196,8 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
     title : str
     """
     # Imported only here: matplotlib comes with the extra `bench`.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     behaviours = list(table["behaviour"].unique())
     n_columns = min(4, len(behaviours))
@@ -221,7 +222,7 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
         axis.set_visible(False)
     figure.supxlabel("intensity")
     figure.supylabel("B-cubed, operators' accounts")
-    figure.suptitle(title)
+    figure.suptitle(textwrap.fill(title, 26 * n_columns), fontsize=10)
     axes[0, 0].legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, metadata={"Software": None})

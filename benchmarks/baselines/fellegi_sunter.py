@@ -41,9 +41,9 @@ def link_splink(
     size of the intersection, for which Splink has no adjustment by frequency.
     """
     # Imported only here: Splink comes with an extra of its own.
-    import splink.comparison_library as cl  # noqa: PLC0415
-    from splink import DuckDBAPI, Linker, SettingsCreator, block_on  # noqa: PLC0415
-    from splink.blocking_rule_library import CustomRule  # noqa: PLC0415
+    import splink.comparison_library as cl
+    from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+    from splink.blocking_rule_library import CustomRule
 
     records, kinds, single = _widen(observations, max_holders)
     comparisons: list[Any] = [

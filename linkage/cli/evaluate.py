@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     LinkageError
         Where the case or the truth cannot be used.
     """
-    from linkage.evaluate import evaluate, read_truth  # noqa: PLC0415
+    from linkage.evaluate import evaluate, read_truth
 
     clusters = _read_table(args.case, "clusters")
     members = _read_table(args.case, "members")
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(evaluation.to_dict(detail=args.detail), indent=2, allow_nan=False))
         return 0
-    from linkage.evaluate.text import print_evaluation  # noqa: PLC0415
+    from linkage.evaluate.text import print_evaluation
 
     print_evaluation(evaluation)
     return 0
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read_table(case: Path, name: str) -> "pd.DataFrame":
     """Read one table of a case folder; CaseError where it is missing, damaged or lacks a column."""
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     path = case / f"{name}.parquet"
     if not case.is_dir():

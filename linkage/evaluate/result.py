@@ -105,7 +105,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         """Return the evaluation as plain text."""
-        from linkage.evaluate.text import render_text  # noqa: PLC0415 (rich only when printed)
+        from linkage.evaluate.text import render_text
 
         return render_text(self)
 
