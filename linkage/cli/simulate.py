@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0.
     """
-    from linkage.simulate import load_world, simulate  # noqa: PLC0415
+    from linkage.simulate import load_world, simulate
 
     world = args.preset if args.config is None else load_world(args.config)
     made = simulate(
