@@ -125,11 +125,7 @@ def link(
         observed.accounts,
         observed.identifiers,
         observed.edges,
-        chosen=frozenset(
-            kind
-            for kind in observed.identifiers["kind"].unique().to_pylist()
-            if settings.get_kind(kind).chosen
-        ),
+        chosen=_find_chosen(observed.identifiers, settings),
     )
     strata = _find_strata(graph, settings.method)
     attribution, q_value = _find_clusters(graph, strata, settings.method, seed, clock)
@@ -175,6 +171,17 @@ def _template_finder(threads: int) -> Callable[[Iterable[pa.RecordBatch]], pa.Ta
     return find
 
 
+def _find_chosen(identifiers: pa.Table, config: Config) -> frozenset[str]:
+    """Return the kinds whose overlaps count within their family.
+
+    Where there is one family only, nothing could corroborate it: its own overlaps are all there is.
+    """
+    kinds = identifiers["kind"].unique().to_pylist()
+    if len({config.get_kind(kind).family for kind in kinds}) == 1:
+        return frozenset(kinds)
+    return frozenset(kind for kind in kinds if config.get_kind(kind).chosen)
+
+
 def _find_strata(graph: AccountGraph, method: MethodConfig) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the stratum of each account: those that agree in all attributes named are in one."""
     known = [name for name in method.strata if name in graph.accounts]
@@ -209,7 +216,7 @@ def _find_clusters(
         merged = merge_clusters(graph, edges, first.labels, method)
         attribution = attribute_accounts(graph, edges, merged, method)
     with clock.step("judging clusters", "significance"):
-        q_value = judge_clusters(graph.to_matrix(), attribution.labels, overlaps, n_tests)
+        q_value = judge_clusters(graph, edges, attribution.labels, overlaps, n_tests)
     return _dissolve(attribution, q_value > method.fdr), q_value
 
 

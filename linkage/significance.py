@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
+    from linkage.graph import AccountGraph
 
 __all__ = ["adjust_p_values", "judge_clusters", "validate_overlaps"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+TINY = 1e-300  # stands for a p-value that underflowed
 PAIRS_AT_ONCE = 20_000  # overlaps looked up in one go; bounds memory
 BOUND_QUANTILE = 0.05  # of the Poisson rate's posterior: the lower bound of an overlap
 
@@ -85,14 +87,15 @@ def adjust_p_values(p_value: Floats, n_tests: int) -> Floats:
 
 
 def judge_clusters(
-    matrix: sparse.csr_array, labels: Ints, overlaps: pd.DataFrame, n_tests: int
+    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, overlaps: pd.DataFrame, n_tests: int
 ) -> Floats:
     """Return the q-value of each cluster.
 
     Parameters
     ----------
-    matrix : scipy.sparse.csr_array, shape (N, M)
-        Which account holds which identifier.
+    graph : AccountGraph
+    edges : pandas.DataFrame
+        ``account``, ``identifier``: the edges that were counted.
     labels : array of int64, shape (N,)
         Cluster of each account, -1 for none.
     overlaps : pandas.DataFrame
@@ -107,21 +110,48 @@ def judge_clusters(
 
     Notes
     -----
-    A cluster's p-value is that of its strongest overlap, counted when at least two members hold
-    both identifiers. The search for it went over all ``n_tests`` pairs, so that ``n_tests`` times p
-    bounds the number of clusters as strong that chance makes, and divided by the number of
-    clusters found as strong it is the false-discovery rate of Benjamini and Hochberg (1995).
+    A cluster's strongest overlap of two families has a p-value that was searched for over all
+    ``n_tests`` pairs. Under the null, families are independent given who holds what in one of them,
+    so each further family f multiplies it by min(1, M_f p), p being its strongest overlap with a
+    family that counts already and M_f the number of its identifiers that could have been it. The
+    product bounds the number of clusters as strong that chance makes; Benjamini and Hochberg (1995)
+    over the clusters found turns it into a false-discovery rate. An overlap counts when at least
+    two members hold both identifiers.
     """
-    p_value = np.ones(int(labels.max(initial=-1)) + 1)
-    members = matrix[labels >= 0].tocsc()
+    n_families = len(graph.family_names)
+    best = _find_best_by_families(graph, labels, overlaps)
+    holders = np.bincount(edges["identifier"], minlength=graph.n_identifiers)
+    options = np.bincount(graph.family_codes[holders >= 2], minlength=n_families)
+    row = np.arange(len(best))
+    first, second = np.unravel_index(best.reshape(len(best), -1).argmin(axis=1), best.shape[1:])
+    log_p = np.log10(np.maximum(best[row, first, second], TINY))
+    joined = np.zeros((len(best), n_families), bool)
+    joined[row, first] = joined[row, second] = True
+    for _ in range(n_families - 2):
+        reach = np.where(joined[:, :, None], best, 1.0).min(axis=1)
+        factor = np.where(joined, 1.0, np.minimum(options * reach, 1.0))
+        chosen = factor.argmin(axis=1)
+        log_p += np.log10(np.maximum(factor[row, chosen], TINY))
+        joined[row, chosen] = True
+    return adjust_p_values(10**log_p, max(n_tests, len(best)))
+
+
+def _find_best_by_families(graph: AccountGraph, labels: Ints, overlaps: pd.DataFrame) -> Floats:
+    """Return each cluster's smallest p-value by pair of families, symmetric, 1 where none."""
+    n_families = len(graph.family_names)
+    best = np.ones((int(labels.max(initial=-1)) + 1, n_families, n_families))
+    members = graph.to_matrix()[labels >= 0].tocsc()
     owner = labels[labels >= 0]
     for begin in range(0, len(overlaps), PAIRS_AT_ONCE):
         part = overlaps.iloc[begin : begin + PAIRS_AT_ONCE]
-        both = members[:, part["left"].to_numpy()].multiply(members[:, part["right"].to_numpy()])
-        cells = both.tocoo()
+        left, right = part["left"].to_numpy(), part["right"].to_numpy()
+        cells = members[:, left].multiply(members[:, right]).tocoo()
         held = pd.DataFrame({"pair": cells.col, "cluster": owner[cells.row]})
         support = held.groupby(["pair", "cluster"]).size().rename("n").reset_index()
         support = support[support["n"] >= 2]
-        found = part["p_value"].to_numpy()[support["pair"].to_numpy()]
-        np.minimum.at(p_value, support["cluster"].to_numpy(), found)
-    return adjust_p_values(p_value, max(n_tests, len(p_value)))
+        pair, cluster = support["pair"].to_numpy(), support["cluster"].to_numpy()
+        found = part["p_value"].to_numpy()[pair]
+        f, g = graph.family_codes[left[pair]], graph.family_codes[right[pair]]
+        np.minimum.at(best, (cluster, f, g), found)
+        np.minimum.at(best, (cluster, g, f), found)
+    return best

@@ -21,6 +21,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
+MAX_GATEWAYS: Final = 4  # addresses behind which one organisation sits
 MOST: Final = 0.8  # share of a cluster that an innocent explanation has to cover
 HALF: Final = 0.5
 TIER_WEIGHT: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.1}
@@ -84,7 +85,7 @@ def describe_clusters(
         ["shared", "operator"],
         "coordinated",
     )
-    weight = table["tier"].map(TIER_WEIGHT) * (1 - 1 / table["n_accounts"])
+    weight = table["tier"].map(TIER_WEIGHT).astype(float) * (1 - 1 / table["n_accounts"])
     table["risk"] = table["confidence"] * weight
     return table
 
@@ -134,8 +135,8 @@ def _explain_innocently(
     content = supports[:, names.index("content")] if "content" in names else False
     network = supports[:, names.index("network")] if "network" in names else False
     household = (table["n_accounts"] <= MAX_HOUSEHOLD) & network & ~np.asarray(content)
-    domain = _cover(graph, labels, table, "email_domain") >= MOST
-    address = _cover(graph, labels, table, "ip") >= HALF
+    domain = _cover(graph, labels, table, "email_domain", most=1) >= MOST
+    address = _cover(graph, labels, table, "ip", most=MAX_GATEWAYS) >= MOST
     organisation = domain & address
     found: list[str] = np.select(
         [organisation, household], ["organisation", "household"], ""
@@ -143,13 +144,19 @@ def _explain_innocently(
     return found
 
 
-def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:
-    """Return the share of each cluster that its commonest identifier of a kind covers."""
+def _cover(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str, *, most: int
+) -> pd.Series[float]:
+    """Return the share of each cluster that holds one of its commonest identifiers of a kind."""
     edges = graph.edges
-    of_kind = (graph.identifiers["kind"] == kind).to_numpy()[edges["identifier"].to_numpy()]
     cluster = labels[edges["account"].to_numpy()]
-    held = pd.DataFrame({"cluster": cluster, "identifier": edges["identifier"].to_numpy()})
-    held = held[of_kind & (cluster >= 0)]
-    most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
-    share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]
+    of_kind = (graph.identifiers["kind"] == kind).to_numpy()[edges["identifier"].to_numpy()]
+    keep = of_kind & (cluster >= 0)
+    held = edges.loc[keep, ["account", "identifier"]].assign(cluster=cluster[keep])
+    counted = held.groupby(["cluster", "identifier"]).size().rename("n").reset_index()
+    ranked = counted.sort_values(["cluster", "n", "identifier"], ascending=[True, False, True])
+    common = ranked.groupby("cluster").head(most)[["cluster", "identifier"]]
+    covered = held.merge(common, on=["cluster", "identifier"])
+    n = covered.groupby("cluster")["account"].nunique().reindex(table.index, fill_value=0)
+    share: pd.Series[float] = n / table["n_accounts"]
     return share
