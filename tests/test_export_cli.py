@@ -38,7 +38,8 @@ def asked(monkeypatch):
 
     def read_case(path):
         calls.append(str(path))
-        return SimpleNamespace(graph_tables=graph_tables)
+        clusters = pd.DataFrame({"cluster_id": [1, 7]})
+        return SimpleNamespace(graph_tables=graph_tables, clusters=clusters)
 
     monkeypatch.setitem(sys.modules, "linkage.case", SimpleNamespace(read_case=read_case))
     return calls
@@ -48,7 +49,7 @@ def test_the_format_follows_the_ending_and_identifiers_of_one_account_are_left_o
     asked, tmp_path, capsys
 ):
     assert main(["export", "CASE", "--out", str(tmp_path / "g.gexf")]) == 0
-    assert asked == ["CASE", None]
+    assert asked == ["CASE", [1, 7]]
     assert set(nx.read_gexf(tmp_path / "g.gexf")) == {"a", "b", "i"}
     out = capsys.readouterr().out
     assert "3 nodes, 2 edges" in out
@@ -57,12 +58,17 @@ def test_the_format_follows_the_ending_and_identifiers_of_one_account_are_left_o
 
 def test_clusters_format_and_minimum_are_passed_on(asked, tmp_path):
     out = tmp_path / "g.xml"
-    words = ["--format", "graphml", "--cluster", "1", "--cluster", "7", "--out", str(out)]
+    words = ["--format", "graphml", "--cluster", "7", "--cluster", "3", "--out", str(out)]
     assert main(["export", "CASE", *words, "--identifiers-min-accounts", "1"]) == 0
-    assert asked == ["CASE", [1, 7]]
+    assert asked == ["CASE", [7, 3]]
     graph = nx.read_graphml(out)
     assert set(graph) == {"a", "b", "i", "j"}
     assert graph.nodes["a"]["r"] == 230
+
+
+def test_everything_takes_in_accounts_without_a_cluster(asked, tmp_path):
+    assert main(["export", "CASE", "--everything", "--out", str(tmp_path / "g.gexf")]) == 0
+    assert asked == ["CASE", None]
 
 
 def test_csv_writes_two_files(asked, tmp_path):

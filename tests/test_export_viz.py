@@ -43,6 +43,15 @@ def test_no_two_nodes_overlap():
     assert gap.min() > -0.02
 
 
+def test_large_identifiers_without_a_cluster_do_not_overlap_either():
+    nodes, edges = make_graph([30, 20], n_loose=40)
+    nodes["cluster_id"] = nodes["cluster_id"].mask(nodes["type"].eq("identifier"))
+    drawn = add_viz(nodes, edges)
+    z, radius = (drawn["x"] + 1j * drawn["y"]).to_numpy(), drawn["size"].to_numpy() / 2
+    gap = np.abs(z[:, None] - z) - radius[:, None] - radius
+    assert gap[~np.eye(len(z), dtype=bool)].min() > -0.02
+
+
 def test_clusters_are_discs_apart_from_each_other_and_strangers_lie_outside():
     nodes, edges = make_graph([300, 60, 60, 8], n_loose=20)
     drawn = add_viz(nodes, edges)
@@ -65,6 +74,16 @@ def test_hubs_stand_nearer_to_the_middle_than_rare_identifiers_and_accounts():
     rare = far[(drawn["type"] == "identifier") & (drawn["n_accounts"] == 3)]
     assert hubs.max() < rare.min()
     assert rare.max() < accounts.min()
+
+
+def test_an_identifier_that_strangers_hold_for_the_greater_part_lies_outside():
+    nodes, edges = make_graph([30, 20], n_loose=9)
+    taken = edges.assign(
+        target=edges["target"].mask(edges["source"].isin(nodes["id"][50:59]), "i2")
+    )
+    drawn = add_viz(nodes, taken).set_index("id")
+    far = np.hypot(drawn["x"], drawn["y"])
+    assert far["i2"] > far[drawn["cluster_id"].notna() & (far.index != "i2")].max()
 
 
 def test_accounts_that_share_a_rare_identifier_are_neighbours():

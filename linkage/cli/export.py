@@ -1,7 +1,6 @@
 """``linkage export``: write a case's graph for Gephi and others."""
 
 import argparse
-import importlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from linkage.export import Written
+    from linkage.result import Result
 
 __all__ = ["add_arguments", "run"]
 
@@ -26,7 +26,7 @@ read by igraph, networkx, Cytoscape and yEd; csv writes FILE_nodes.csv and FILE_
 
 EPILOG = """\
 examples:
-  linkage export CASE --out case.gexf                        everything, for Gephi
+  linkage export CASE --out case.gexf                        all clusters, for Gephi
   linkage export CASE --cluster 1 --cluster 7 --out two.gexf only these clusters
   linkage export CASE --format graphml --out case.graphml
   linkage export CASE --out case.csv --identifiers-min-accounts 1
@@ -66,12 +66,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, help="what to write; by default what FILE's ending says"
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--cluster",
         type=int,
         action="append",
         metavar="ID",
-        help="write this cluster only; may be given several times",
+        help="write this cluster only; may be given several times (default: all clusters)",
+    )
+    which.add_argument(
+        "--everything",
+        action="store_true",
+        help="write the accounts that are in no cluster as well",
     )
     parser.add_argument(
         "--identifiers-min-accounts",
@@ -134,6 +140,11 @@ def drop_rare_identifiers(
     return kept, edges[edges["source"].isin(kept["id"]) & edges["target"].isin(kept["id"])]
 
 
+def _choose(result: "Result", asked: list[int] | None) -> list[int]:
+    """Return the clusters to write: those asked for, else all."""
+    return asked or [int(cluster) for cluster in result.clusters["cluster_id"]]
+
+
 def _print_result(written: "Written", n_left_out: int) -> None:
     names = " and ".join(str(path) for path in written.paths)
     print(f"wrote {names}: {written.n_nodes:,} nodes, {written.n_edges:,} edges")
@@ -163,10 +174,11 @@ def run(args: argparse.Namespace) -> int:
         The case cannot be read, a cluster is not in it, or the file cannot be written.
     """
     file_format = _find_format(args.out, args.format)
-    from linkage import export  # noqa: PLC0415
+    from linkage import export
+    from linkage.case import read_case
 
-    result = importlib.import_module("linkage.case").read_case(args.case)
-    nodes, edges = result.graph_tables(args.cluster)
+    result = read_case(args.case)
+    nodes, edges = result.graph_tables(None if args.everything else _choose(result, args.cluster))
     kept, kept_edges = drop_rare_identifiers(nodes, edges, args.identifiers_min_accounts)
     writers: dict[str, Callable[..., Written]] = {
         "gexf": partial(export.write_gexf, timeline=not args.no_timeline),

@@ -32,7 +32,6 @@ class Ends:
 
     source: Ints  # shape (m,)
     target: Ints  # shape (m,)
-    bits: Floats  # shape (m,); 0 where unknown
 
 
 def _find_groups(ends: Ends, cluster: Ints) -> tuple[Ints, int]:
@@ -45,6 +44,15 @@ def _find_groups(ends: Ends, cluster: Ints) -> tuple[Ints, int]:
     links = coo_array((np.ones(len(ends.source)), (ends.source, ends.target)), shape=(n, n))
     n_groups, component = connected_components(links, directed=False)
     return component.astype(np.int64), int(n_groups)
+
+
+def _drop_foreign(ends: Ends, group: Ints, is_account: Bools) -> Ints:
+    """Take out of their group those identifiers that are held by others for the greater part."""
+    n = len(group)
+    own = group[ends.source] == group[ends.target]
+    held = np.bincount(ends.source, minlength=n) + np.bincount(ends.target, minlength=n)
+    within = np.bincount(ends.source[own], minlength=n) + np.bincount(ends.target[own], minlength=n)
+    return np.where(~is_account & (2 * within < held), -1, group)
 
 
 def _rank_within(group: Ints, *keys: Ints | Floats) -> Ints:
@@ -136,23 +144,38 @@ def _assign_rings(group: Ints, size: Floats) -> tuple[Ints, Ints]:
     step = np.sqrt(filled) - np.sqrt(np.maximum(filled - room, 0.0))
     depth = np.floor(_sum_within(group, step / (_RING_WIDTH * size)))
     starts = (np.diff(group, prepend=-1) != 0) | (np.diff(depth, prepend=-1.0) != 0)
-    # Small nodes among large ones would be spaced as if they were large.
+    # A ring is as wide as its largest node, so that small ones begin a ring of their own.
     starts[1:] |= size[1:] < 0.6 * size[:-1]
     return (np.cumsum(starts) - 1).astype(np.int64), group[starts]
 
 
 def _measure_rings(ring: Ints, owner: Ints, size: Floats) -> Floats:
     """Find the radius of each ring, so that no two of its own or its neighbours' nodes touch."""
-    count = np.bincount(ring)
+    room = _CLEARANCE * size
+    around = np.bincount(ring, weights=room)
     widest = np.zeros(len(owner))
-    np.maximum.at(widest, ring, _CLEARANCE * size)
-    chord = np.where(count > 1, widest / (2 * np.sin(np.pi / np.maximum(count, 2))), 0.0)
+    np.maximum.at(widest, ring, room)
+    # Two neighbours stand at most this far apart along the ring; a chord is shorter than its arc.
+    half = np.pi * np.minimum(widest / around, 0.5)
+    chord = np.where(np.bincount(ring) > 1, around / (2 * np.pi) * half / np.sin(half), 0.0)
     step = np.where(np.diff(owner, prepend=-1) == 0, (widest + np.roll(widest, 1)) / 2, 0.0)
     reach = _sum_within(owner, step)
     # radius[k] = max(chord[k], radius[k - 1] + step[k]), as a running maximum within the owner.
     slack = chord - reach
     lift = owner * (2.0 * np.abs(slack).max() + 1.0)
     return np.asarray(reach + np.maximum.accumulate(slack + lift) - lift)
+
+
+def _space_rings(ring: Ints, wish: Floats, size: Floats) -> Floats:
+    """Give a ring's nodes angles in the order of where they would be, and room by their size."""
+    wish = wish % (2 * np.pi)
+    order = np.lexsort((wish, ring))
+    end = np.empty(len(ring))
+    end[order] = _sum_within(ring[order], size[order])
+    angle = 2 * np.pi * (end - size / 2) / np.bincount(ring, weights=size)[ring]
+    # Turn each ring so that its nodes come as near to their wish as the spacing allows.
+    turn = np.angle(_mean_of(ring, np.exp(1j * (wish - angle)), int(ring[-1]) + 1))
+    return np.asarray(angle + turn[ring])
 
 
 def _place_identifiers(
@@ -162,16 +185,12 @@ def _place_identifiers(
     n = len(group)
     pull = _mean_of(inside.identifier, np.exp(1j * angle[inside.account]), n)
     holders = np.bincount(inside.identifier, minlength=n)
-    order = rows[np.lexsort((rows, -holders[rows], group[rows]))]
+    order = rows[np.lexsort((rows, -holders[rows], -size[rows], group[rows]))]
     ring, owner = _assign_rings(group[order], size[order])
     distance = _measure_rings(ring, owner, size[order])[ring]
-    wish = np.angle(pull[order]) % (2 * np.pi)
-    rank = _rank_within(ring, wish)
-    even = 2 * np.pi * rank / np.bincount(ring)[ring]
-    # Turn each ring so that its nodes come as near to where they are pulled as even steps allow.
-    turn = np.angle(_mean_of(ring, np.exp(1j * (wish - even)), len(owner)))
+    angle_in_ring = _space_rings(ring, np.angle(pull[order]), size[order])
     position = np.zeros(n, dtype=np.complex128)
-    position[order] = distance * np.exp(1j * (even + turn[ring]))
+    position[order] = distance * np.exp(1j * angle_in_ring)
     return np.asarray(position[rows])
 
 
@@ -223,25 +242,30 @@ def _draw_clusters(
     return position, radius
 
 
-def _draw_ring(
+def _find_outer_rings(size: Floats, inner: float) -> tuple[Ints, Floats]:
+    """Share out nodes, largest first, over rings that begin at `inner`; return rings and radii."""
+    room = _SPREAD * size
+    ring = np.unique(np.floor(np.cumsum(room) / (2 * np.pi * inner)), return_inverse=True)[1]
+    widest = np.zeros(int(ring[-1]) + 1)
+    np.maximum.at(widest, ring, room)
+    radius = inner + np.cumsum(widest) - widest / 2
+    return ring.astype(np.int64), radius[ring]
+
+
+def _draw_rings(
     position: NDArray[np.complex128], ends: Ends, rows: Ints, placed: Bools, size: Floats
 ) -> None:
-    """Place `rows` on a ring around all that is placed, each in the direction of its neighbours."""
+    """Place `rows` on rings around all that is placed, each in the direction of its neighbours."""
     if not len(rows):
         return
     n = len(position)
     both = np.concatenate((ends.source, ends.target)), np.concatenate((ends.target, ends.source))
     near = placed[both[1]]
-    pull = _mean_of(both[0][near], position[both[1][near]], n)[rows]
-    angle = np.where(np.abs(pull) > 1e-9, np.angle(pull) % (2 * np.pi), 2 * np.pi * (rows / n))
-    rank = _rank_within(np.zeros(len(rows), dtype=np.int64), angle)
-    pitch = _SPREAD * float(size[rows].mean())
+    pull = _mean_of(both[0][near], position[both[1][near]], n)
+    order = rows[np.argsort(-size[rows], kind="stable")]
     reach = float((np.abs(position[placed]) + size[placed]).max()) if placed.any() else 0.0
-    low = reach * 1.06 + 2 * pitch
-    high = np.sqrt(low**2 + len(rows) * (pitch / 2) ** 2 / _FILL * 2)
-    share = _spread(rank, np.full(len(rows), len(rows)))
-    radius = np.sqrt(low**2 + (high**2 - low**2) * share)
-    position[rows] = radius * np.exp(2j * np.pi * (rank + 0.5) / len(rows))
+    ring, radius = _find_outer_rings(size[order], reach * 1.05 + float(size[order[0]]))
+    position[order] = radius * np.exp(1j * _space_rings(ring, np.angle(pull[order]), size[order]))
 
 
 def lay_out(ends: Ends, cluster: Ints, is_account: Bools, size: Floats, *, seed: int) -> Floats:
@@ -266,21 +290,23 @@ def lay_out(ends: Ends, cluster: Ints, is_account: Bools, size: Floats, *, seed:
 
     Notes
     -----
-    A cluster is a disc: identifiers in the middle, those that all of it shares at the very centre,
-    and accounts around, next to those with which they share rare identifiers. Discs are packed, the
-    largest first. Nodes without a cluster lie on two rings around all of them, identifiers
-    inside. Where no node has a cluster, connected components take their place.
+    A cluster is a disc: identifiers in the middle, the most widely held at the very centre, and
+    accounts around, next to those with which they share rare identifiers. Discs are packed, the
+    largest first. Nodes without a cluster lie on rings around all of them, identifiers inside; with
+    them the identifiers that accounts of another cluster, or of none, hold for the greater part.
+    Where no node has a cluster, connected components take their place.
 
     Examples
     --------
     >>> import numpy as np
-    >>> ends = Ends(source=np.array([0, 1]), target=np.array([2, 2]), bits=np.zeros(2))
+    >>> ends = Ends(source=np.array([0, 1]), target=np.array([2, 2]))
     >>> is_account = np.array([True, True, False])
     >>> xy = lay_out(ends, np.zeros(3, dtype=np.int64), is_account, np.full(3, 5.0), seed=0)
     >>> np.allclose(xy[0] + xy[1], 0.0), np.allclose(xy[2], 0.0)
     (True, True)
     """
     group, n_groups = _find_groups(ends, cluster)
+    group = _drop_foreign(ends, group, is_account)
     position, radius = _draw_clusters(ends, group, n_groups, is_account, size)
     placed = group >= 0
     turn = np.random.default_rng(seed).uniform(0.0, 2 * np.pi, n_groups)
@@ -288,7 +314,7 @@ def lay_out(ends: Ends, cluster: Ints, is_account: Bools, size: Floats, *, seed:
     middle = (centre[:, 0] + 1j * centre[:, 1])[group[placed]]
     position[placed] = middle + position[placed] * np.exp(1j * turn[group[placed]])
     for rows in (np.flatnonzero(~placed & ~is_account), np.flatnonzero(~placed & is_account)):
-        _draw_ring(position, ends, rows, placed, size)
+        _draw_rings(position, ends, rows, placed, size)
         placed = placed.copy()
         placed[rows] = True
     return np.column_stack((position.real, position.imag))

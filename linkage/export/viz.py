@@ -79,12 +79,7 @@ def _find_ends(edges: pd.DataFrame, ids: "pd.Index[Any]") -> Ends:
         row = int(np.flatnonzero((source < 0) | (target < 0))[0])
         raise SchemaError(f"edges name nodes that do not exist; the first is in row {row}")
     order = np.lexsort((target, source))
-    bits = np.zeros(len(edges))
-    if "bits" in edges:
-        known = edges["bits"].astype("Float64").to_numpy(na_value=0.0)
-        bits = np.asarray(known, dtype=np.float64)
-        order = np.lexsort((bits, target, source))
-    return Ends(source=source[order], target=target[order], bits=bits[order])
+    return Ends(source=source[order], target=target[order])
 
 
 def add_viz(nodes: pd.DataFrame, edges: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
@@ -95,9 +90,9 @@ def add_viz(nodes: pd.DataFrame, edges: pd.DataFrame, *, seed: int = 0) -> pd.Da
     nodes : DataFrame, one row a node
         id (unique) and type; cluster_id (nullable integer) and n_accounts where they are known.
     edges : DataFrame, one row an edge
-        source and target; bits where they are known.
+        source and target.
     seed : int
-        Turns the force-directed drawing of small clusters.
+        Turns each cluster by an angle of its own.
 
     Returns
     -------
@@ -110,7 +105,7 @@ def add_viz(nodes: pd.DataFrame, edges: pd.DataFrame, *, seed: int = 0) -> pd.Da
         size     4..60: an identifier's area is in proportion to n_accounts (its degree where that
                  is missing); accounts grow slowly with their degree
         x, y     layout units: each cluster is a disc; nodes without a
-                 cluster lie on rings around them
+                 cluster, and identifiers that others hold, lie on rings around them
         shape    disc for an account, diamond for an identifier
         ======== ============================================================================
 
