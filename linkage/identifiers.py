@@ -18,6 +18,7 @@ from linkage.config import Config
 __all__ = [
     "CANONICAL_KINDS",
     "DERIVED_KINDS",
+    "MAX_KIND_CHARS",
     "PUBLIC_DOMAINS",
     "canonicalise",
     "canonicalise_kind_names",

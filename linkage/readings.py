@@ -86,7 +86,7 @@ def read_text(column: str, found: pa.DataType) -> str:
 
 
 def read_time(column: str, found: pa.DataType) -> str:
-    """Return SQL that reads a column as a point in time (TIMESTAMP, UTC).
+    """Return SQL that reads a column as a point in time, UTC.
 
     Parameters
     ----------
@@ -99,7 +99,8 @@ def read_time(column: str, found: pa.DataType) -> str:
     Returns
     -------
     str
-        An SQL expression; null where there is no time to read.
+        An SQL expression, TIMESTAMP or TIMESTAMPTZ; null where there is no time to read. What is
+        a time already is left alone: casts of single rows cost as much as their grouping.
     """
     name, found = quote_name(column), unwrap_type(found)
     if is_text(found):
@@ -109,6 +110,8 @@ def read_time(column: str, found: pa.DataType) -> str:
         return EPOCH_AS_TIME.format(n=f"CAST({name} AS DECIMAL(38, 0))")
     if is_number(found):
         return EPOCH_AS_TIME.format(n=f"CAST({name} AS DOUBLE)")
+    if pa.types.is_timestamp(found) and found.unit == "us":
+        return name
     return f"TRY_CAST({name} AS TIMESTAMP)"
 
 
@@ -199,6 +202,12 @@ class Reading:
     def get_good_sql(self) -> str:
         """Return the condition under which a parsed row is used."""
         return " AND ".join(f"({rule.good})" for rule in self.row_rules) or "TRUE"
+
+    def get_unprinted_sql(self) -> str:
+        """Return the condition under which a parsed row has no prompt fingerprint."""
+        column = self.source.columns.found.get("prompt_fingerprint")
+        values = [f"value_{k}" for k, (name, _) in enumerate(self.slots) if name == column]
+        return f"({values[0]} IS NULL OR trim({values[0]}) = '')" if values else "TRUE"
 
 
 def read_source(source: Source, config: Config) -> Reading:

@@ -1,0 +1,315 @@
+"""Groups rows by account and raw value, and spells accounts and values canonically.
+
+The tables of the stage live in the engine, under the names in `TABLES`. A kind stands in them as
+its number among the kinds of the run, which are sorted; a kind that is none as `NO_KIND`.
+"""
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from linkage.config import KINDS, Config
+from linkage.engine import Engine
+from linkage.identifiers import (
+    CANONICAL_KINDS,
+    DERIVED_KINDS,
+    canonicalise,
+    canonicalise_kind_names,
+    describe_refusals,
+)
+from linkage.readings import Reading
+
+__all__ = [
+    "NO_KIND",
+    "drop_tables",
+    "group_rows",
+    "insert",
+    "judge_accounts",
+    "judge_values",
+    "make_tables",
+    "number_kinds",
+]
+
+TABLES: Final = {
+    # What kinds of the observations table are called there.
+    "kind_names": "raw VARCHAR, kind INTEGER",
+    # One row an account of a source.
+    "account_rows": "source INTEGER, account VARCHAR, n_rows BIGINT, n_bad BIGINT, "
+    "first_seen TIMESTAMP, last_seen TIMESTAMP",
+    "attributes": "account VARCHAR, created_at TIMESTAMP, country VARCHAR, status VARCHAR, "
+    "banned_at TIMESTAMP",
+    # One row an (account, kind, raw value) of a column of a source.
+    "raw": "source INTEGER, kind INTEGER, account VARCHAR, value VARCHAR, n BIGINT, "
+    "first_seen TIMESTAMP, last_seen TIMESTAMP",
+    # What a raw account or value is; no row where it is nothing.
+    "spellings": "raw VARCHAR, account_id VARCHAR",
+    "meanings": "raw_kind INTEGER, raw_value VARCHAR, kind INTEGER, value VARCHAR",
+    "refused_accounts": "raw VARCHAR, reason VARCHAR",
+    "refused_values": "kind INTEGER, value VARCHAR, is_missing BOOLEAN, reason VARCHAR",
+    "account_codes": "raw VARCHAR, code INTEGER",
+    "holdings": "account INTEGER, value VARCHAR, n BIGINT, first_seen TIMESTAMP, "
+    "last_seen TIMESTAMP",
+}
+
+NO_KIND: Final = -1
+
+ATTRIBUTES: Final = ("created_at", "country", "status", "banned_at")
+
+VALUE_BATCH_ROWS: Final = 262_144
+
+MAKE: Final = "CREATE TABLE {name} ({columns})"
+INSERT: Final = "INSERT INTO {table} SELECT * FROM batch"
+
+GROUP_ACCOUNTS: Final = """
+INSERT INTO account_rows
+WITH parsed AS ({parsed}),
+good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good})
+SELECT {source}, account, count(*), {n_bad}, CAST(min(first_time) AS TIMESTAMP),
+    CAST(max(last_time) AS TIMESTAMP)
+FROM good
+GROUP BY account
+"""
+
+# One scan for all columns. Grouping strings once is the price of the stage; the rest is numbers.
+GROUP_COLUMNS: Final = """
+INSERT INTO raw
+WITH parsed AS ({parsed}),
+good AS (SELECT *, {first} AS seen FROM parsed WHERE {good}),
+grouped AS (
+    SELECT {kind} AS kind, account, {value} AS value, count(*) AS n, min(seen) AS first_seen,
+        max(seen) AS last_seen
+    FROM good
+    GROUP BY GROUPING SETS ({sets})
+)
+SELECT {source}, kind, account, value, n, CAST(first_seen AS TIMESTAMP),
+    CAST(last_seen AS TIMESTAMP)
+FROM grouped
+WHERE value IS NOT NULL
+"""
+
+GROUP_SIGNALS: Final = """
+INSERT INTO raw
+WITH parsed AS ({parsed}),
+good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good}),
+grouped AS (
+    SELECT kind, account, value_0 AS value, sum(n) AS n, min(first_time) AS first_seen,
+        max(last_time) AS last_seen
+    FROM good
+    GROUP BY kind, account, value_0
+)
+SELECT {source}, kind_names.kind, account, value, n, CAST(first_seen AS TIMESTAMP),
+    CAST(last_seen AS TIMESTAMP)
+FROM grouped
+JOIN kind_names ON grouped.kind IS NOT DISTINCT FROM kind_names.raw
+"""
+
+GROUP_ATTRIBUTES: Final = """
+INSERT INTO attributes
+WITH parsed AS ({parsed})
+SELECT account, {attributes}
+FROM parsed
+WHERE {good}
+GROUP BY account
+"""
+
+FIND_KINDS: Final = "WITH parsed AS ({parsed}) SELECT DISTINCT kind FROM parsed"
+
+RAW_ACCOUNTS: Final = "SELECT DISTINCT account FROM account_rows"
+
+RAW_VALUES: Final = "SELECT DISTINCT kind, value FROM raw WHERE kind IN ({kinds})"
+
+
+def make_tables(engine: Engine) -> None:
+    """Make the tables of the stage, empty.
+
+    Parameters
+    ----------
+    engine : Engine
+    """
+    drop_tables(engine)
+    for name, columns in TABLES.items():
+        engine.execute(MAKE.format(name=name, columns=columns))
+
+
+def drop_tables(engine: Engine) -> None:
+    """Drop the tables of the stage.
+
+    Parameters
+    ----------
+    engine : Engine
+    """
+    engine.drop(*TABLES)
+
+
+def insert(engine: Engine, table: str, columns: list[pa.Array]) -> None:
+    """Append columns to a table.
+
+    Parameters
+    ----------
+    engine : Engine
+    table : str
+        One of `TABLES`.
+    columns : list of pyarrow.Array
+        In the table's order, of equal length.
+    """
+    names = [f"c{i}" for i in range(len(columns))]
+    engine.register("batch", pa.table(columns, names=names))
+    engine.execute(INSERT.format(table=table))
+    engine.unregister("batch")
+
+
+def number_kinds(engine: Engine, readings: list[Reading], config: Config) -> list[str]:
+    """Fill `kind_names`, and return the kinds of the run.
+
+    Parameters
+    ----------
+    engine : Engine
+    readings : list of Reading
+        The sources of the run.
+    config : Config
+        Its kinds.
+
+    Returns
+    -------
+    list of str
+        Sorted; a kind's number is its place.
+    """
+    found = [pa.array([], pa.string())]
+    for reading in readings:
+        if reading.is_long:
+            sql = FIND_KINDS.format(parsed=reading.get_parsed_sql())
+            table = engine.query(sql, source=reading.source.label)
+            found.append(table.column("kind").combine_chunks())
+    raw = pc.unique(pa.concat_arrays(found))
+    names = canonicalise_kind_names(raw, config)
+    declared = {kind for reading in readings for _, kind in reading.slots if not reading.is_long}
+    derived = {kind for kinds in DERIVED_KINDS.values() for kind in kinds}
+    kinds = sorted({*KINDS, *derived, *declared, *names.drop_null().to_pylist()})
+    numbers = pc.index_in(names, value_set=pa.array(kinds))
+    numbers = pc.if_else(pc.is_null(names), NO_KIND, numbers)
+    insert(engine, "kind_names", [raw, numbers])
+    return kinds
+
+
+def group_rows(engine: Engine, readings: list[Reading], kinds: list[str]) -> None:
+    """Fill `account_rows`, `attributes` and `raw` with the rows that keep their rules.
+
+    Parameters
+    ----------
+    engine : Engine
+    readings : list of Reading
+        The sources of the run.
+    kinds : list of str
+        The kinds of the run.
+
+    Raises
+    ------
+    InputError
+        If a source cannot be read to its end.
+    """
+    for i, reading in enumerate(readings):
+        templates = [GROUP_ACCOUNTS]
+        if reading.attributes:
+            templates.append(GROUP_ATTRIBUTES)
+        if reading.is_long:
+            templates.append(GROUP_SIGNALS)
+        elif reading.slots:
+            templates.append(GROUP_COLUMNS)
+        words = _describe_reading(reading, kinds)
+        for template in templates:
+            engine.execute(template.format(source=i, **words), source=reading.source.label)
+
+
+def _describe_reading(reading: Reading, kinds: list[str]) -> dict[str, str]:
+    """Return the words that the grouping queries leave open."""
+    bad = " OR ".join(f"({rule.good}) IS NOT TRUE" for rule in reading.cell_rules)
+    said = dict(reading.attributes)
+    # The smallest of several values, so that the order of rows does not matter.
+    attributes = [f"min({said[name]})" if name in said else "NULL" for name in ATTRIBUTES]
+    values = [f"value_{k}" for k in range(len(reading.slots))]
+    numbers = [str(kinds.index(kind)) for _, kind in reading.slots if not reading.is_long]
+    return {
+        "parsed": reading.get_parsed_sql(),
+        "good": reading.get_good_sql(),
+        "first": reading.first,
+        "last": reading.last,
+        "n_bad": f"sum(CASE WHEN {bad} THEN 1 ELSE 0 END)" if bad else "0",
+        "attributes": ", ".join(attributes),
+        "kind": _choose(numbers),
+        "value": _choose(values),
+        "sets": ", ".join(f"(account, {value})" for value in values),
+    }
+
+
+def _choose(choices: list[str]) -> str:
+    """Return SQL that gives the choice of the column by which rows were grouped."""
+    cases = [f"WHEN GROUPING(value_{k}) = 0 THEN {choice}" for k, choice in enumerate(choices)]
+    return f"CASE {' '.join(cases)} END"
+
+
+def judge_accounts(engine: Engine, config: Config) -> None:
+    """Fill `spellings` and `refused_accounts`: what a raw account is, or why it is none.
+
+    Parameters
+    ----------
+    engine : Engine
+    config : Config
+        Its limits.
+    """
+    raw = engine.query(RAW_ACCOUNTS).column("account").combine_chunks()
+    limit = config.limits.max_value_chars
+    text = pc.utf8_trim_whitespace(raw)
+    is_missing = pc.fill_null(pc.equal(text, ""), fill_value=True)
+    is_long = pc.fill_null(pc.greater(pc.utf8_length(text), limit), fill_value=False)
+    is_bad = pc.or_(is_missing, is_long)
+    reason = pc.if_else(
+        is_missing, "the account is missing", f"the account is longer than {limit} characters"
+    )
+    is_good = pc.invert(is_bad)
+    insert(engine, "spellings", [pc.filter(raw, is_good), pc.filter(text, is_good)])
+    insert(engine, "refused_accounts", [pc.filter(raw, is_bad), pc.filter(reason, is_bad)])
+
+
+def judge_values(engine: Engine, kinds: list[str], config: Config) -> None:
+    """Fill `meanings` and `refused_values`: what raw values are, or why they are nothing.
+
+    Parameters
+    ----------
+    engine : Engine
+    kinds : list of str
+        The kinds of the run.
+    config : Config
+        Its limits and public domains.
+    """
+    special = [(kind, [i]) for i, kind in enumerate(kinds) if kind in CANONICAL_KINDS]
+    # Kinds without rules of their own are treated together: there may be very many of them.
+    others = [i for i, kind in enumerate(kinds) if kind not in CANONICAL_KINDS]
+    for treatment, numbers in [*special, ("text", others)]:
+        sql = RAW_VALUES.format(kinds=", ".join(map(str, numbers)))
+        for batch in engine.stream(sql, batch_rows=VALUE_BATCH_ROWS):
+            _judge_batch(engine, treatment, batch, kinds, config)
+
+
+def _judge_batch(
+    engine: Engine, treatment: str, batch: pa.RecordBatch, kinds: list[str], config: Config
+) -> None:
+    """Spell one batch of raw values and store what they mean."""
+    raw_kind, raw_value = batch.columns
+    spelt = canonicalise(treatment, raw_value, config)
+    for name, values in spelt.items():
+        kind = raw_kind
+        if name != treatment:
+            kind = pa.array(np.full(len(batch), kinds.index(name), np.int32))
+        columns = [raw_kind, raw_value, kind, values]
+        if values.null_count:
+            columns = [pc.filter(column, pc.is_valid(values)) for column in columns]
+        insert(engine, "meanings", columns)
+    is_refused = pc.is_null(spelt[treatment])
+    if pc.any(is_refused).as_py():
+        kind, value = (pc.filter(column, is_refused) for column in batch.columns)
+        reason = describe_refusals(treatment, value, config)
+        is_missing = pc.is_null(reason)
+        reason = pc.fill_null(reason, "the value is missing")
+        insert(engine, "refused_values", [kind, value, is_missing, reason])
