@@ -251,6 +251,8 @@ def _convert(value: object, default: object, where: str) -> object:
     """Check a value against the type of its default; whole numbers pass for real ones."""
     if isinstance(default, tuple):
         return _get_texts(value, where)
+    if value is None and default is None:
+        return None
     expected = str if default is None else type(default)
     if expected is float and type(value) is int:
         return float(value)
