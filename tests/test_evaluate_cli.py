@@ -1,13 +1,16 @@
 """``linkage evaluate``: what it prints and what it refuses."""
 
 import json
+from io import StringIO
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from linkage.cli.main import main
 from linkage.errors import InputError, MissingInputError, SchemaError
 from linkage.evaluate import evaluate, read_truth
+from linkage.evaluate.text import render
 
 TRUTH = pd.DataFrame({"account_id": ["a", "b", "7"], "operator_id": ["x", "x", None]})
 
@@ -41,7 +44,19 @@ def test_json_is_the_evaluation_and_nothing_else(case, capsys):
 
 def test_tables_are_printed_for_people(case, capsys):
     assert main(["evaluate", str(case), "--truth", str(case / "truth.csv")]) == 0
-    assert "operator_f1" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("operator_f1 ") for line in lines)
+    assert max(map(len, lines)) <= 100
+    assert not any("…" in line for line in lines)
+
+
+def test_a_narrow_terminal_gets_scores_without_explanations(case):
+    clusters, members = (pd.read_parquet(case / f"{n}.parquet") for n in ("clusters", "members"))
+    console = Console(width=70, record=True, file=StringIO())
+    console.print(render(evaluate(clusters, members, TRUTH), explain=False))
+    text = console.export_text()
+    assert "operator_f1 " in text
+    assert "what it is" not in text
 
 
 def test_no_bootstrap_gives_no_intervals(case, capsys):

@@ -27,30 +27,37 @@ def render_text(evaluation: Evaluation) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def render(evaluation: Evaluation) -> Group:
+def render(evaluation: Evaluation, *, explain: bool = True) -> Group:
     """Lay an evaluation out as rich tables.
 
     Parameters
     ----------
     evaluation : Evaluation
+    explain : bool, default True
+        Whether to say of each score what it is, for which 100 columns are needed.
 
     Returns
     -------
     rich.console.Group
     """
-    return Group(*_list_parts(evaluation))
+    return Group(*_list_parts(evaluation, explain=explain))
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Print an evaluation to the terminal."""
-    Console().print(render(evaluation))
+    """Print an evaluation; a terminal that is too narrow does without the explanations."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    console.print(render(evaluation, explain=console.width >= WIDTH))
 
 
-def _list_parts(evaluation: Evaluation) -> Iterable[RenderableType]:
+def _list_parts(evaluation: Evaluation, *, explain: bool) -> Iterable[RenderableType]:
     yield Text(_summarise(evaluation))
     for number, (population, scores) in enumerate(_group_scores(evaluation.scores).items()):
         yield _head(f"Over {population}")
-        yield _draw_scores(scores, evaluation.settings["level"], show_header=number == 0)
+        table = _draw_scores(scores, evaluation.settings["level"], explain=explain)
+        table.show_header = number == 0
+        yield table
     if len(evaluation.tiers):
         yield _head("Clusters by tier: whose they are, and who is in them")
         yield _draw_tiers(evaluation.tiers)
@@ -105,18 +112,19 @@ def _make_table() -> Table:
     return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
 
 
-def _draw_scores(scores: Iterable[Score], level: float, *, show_header: bool) -> Table:
+def _draw_scores(scores: Iterable[Score], level: float, *, explain: bool) -> Table:
     table = _make_table()
-    table.show_header = show_header
     table.add_column("score", no_wrap=True, min_width=27)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column(f"{100 * level:g} % interval", no_wrap=True, min_width=17)
     table.add_column("units", justify="right", no_wrap=True, min_width=9)
-    table.add_column("what it is")
+    if explain:
+        table.add_column("what it is")
     for score in scores:
         interval = "" if score.low is None else f"{score.low:.4f} to {score.high:.4f}"
         value = f"{score.value:.4f}"
-        table.add_row(score.name, value, interval, f"{score.n_units:,}", score.meaning)
+        meaning = (score.meaning,) if explain else ()
+        table.add_row(score.name, value, interval, f"{score.n_units:,}", *meaning)
     return table
 
 
