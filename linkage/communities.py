@@ -23,7 +23,12 @@ __all__ = ["find_communities"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
+# Below 1: accounts that all share the same identifiers have modularity 0 in one community and in
+# several alike, and belong together.
+RESOLUTION = 0.9
 LEIDEN_ITERATIONS = 4  # passes over a component; the gain of further ones is lost in the noise
+
+MIN_MODULARITY = 1e-9  # below it, a cut is no better than none; what is left is rounding
 
 
 def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints:
@@ -46,8 +51,9 @@ def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints
 
     Notes
     -----
-    Modularity is maximised in each connected component by itself, so that a small group's
-    resolution does not depend on what else is in the data.
+    Modularity is maximised in each connected component by itself, with a random stream of its own,
+    so that a small group's communities do not depend on what else is in the data. A component is
+    cut only where that gains modularity: accounts that all hold the same identifiers stay together.
     """
     labels = np.full(n_accounts, -1, np.int64)
     if edges.empty:
@@ -62,11 +68,9 @@ def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints
     part = np.zeros(n_nodes, np.int64)
     order = np.argsort(component[source], kind="stable")
     cuts = np.flatnonzero(np.diff(component[source][order])) + 1
-    with _own_random_stream(seed):
-        for rows in np.split(order, cuts):
-            nodes, ends = np.unique(
-                np.concatenate([source[rows], target[rows]]), return_inverse=True
-            )
+    for rows in np.split(order, cuts):
+        nodes, ends = np.unique(np.concatenate([source[rows], target[rows]]), return_inverse=True)
+        with _own_random_stream(seed):
             part[nodes] = _run_leiden(len(nodes), ends.reshape(2, -1).T, weights[rows])
     labels[accounts] = _number_by_first(
         component[: len(accounts)].astype(np.int64), part[: len(accounts)]
@@ -79,8 +83,13 @@ def _run_leiden(n_nodes: int, edges: Ints, weights: np.ndarray[Any, Any]) -> Int
 
     graph = igraph.Graph(n=n_nodes, edges=list(map(tuple, edges.tolist())))
     found = graph.community_leiden(
-        objective_function="modularity", weights=weights.tolist(), n_iterations=LEIDEN_ITERATIONS
+        objective_function="modularity",
+        weights=weights.tolist(),
+        resolution=RESOLUTION,
+        n_iterations=LEIDEN_ITERATIONS,
     )
+    if found.modularity < MIN_MODULARITY:
+        return np.zeros(n_nodes, np.int64)
     return np.asarray(found.membership, np.int64)
 
 
