@@ -13,9 +13,12 @@ from linkage.fingerprints._source import NO_TIME
 
 __all__ = ["Holdings", "count_holdings"]
 
-# An account holds a template of at least so many prints when it shows two of them: one alone may
-# be a phrase that the template contains.
-_LARGE: Final = 4
+# An account is sure to hold a template when it shows so many of its core prints, or so large a share.
+# It holds it as well when it shows one print of which nearly all holders are sure.
+_MIN_SURE: Final = 2
+_MIN_SURE_SHARE: Final = 0.2
+_MIN_PURITY: Final = 0.9
+_CORE: Final = 0.5  # a core print has at least so large a share of its template's widest print
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
@@ -32,19 +35,22 @@ class Holdings(NamedTuple):
 
 
 @njit(
-    types.int64(
+    types.void(
         _I64_IN,
         _I32_IN,
         _I64_IN,
         _I64_IN,
         _I32_IN,
         _I32_IN,
+        _I64_IN,
         types.int32[::1],
         types.int32[::1],
         types.int64[::1],
         types.int64[::1],
         types.int64[::1],
-        types.bool_[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.int64[::1],
     ),
     nogil=True,
     cache=True,
@@ -57,24 +63,26 @@ def _gather(
     offsets: Any,
     numbers: Any,
     labels: Any,
+    sizes: Any,
     held_by: Any,
     held: Any,
     counts: Any,
     first: Any,
     last: Any,
-    is_sure: Any,
-) -> Any:
-    """Write one row an account and template; return the number of rows.
+    shown_row: Any,
+    shown_number: Any,
+    totals: Any,
+) -> None:
+    """Write one row an account and template, and one an account and print of a larger template.
 
-    With empty outputs it only counts. `is_sure` says whether two different prints were seen.
+    With empty outputs it only counts; `totals` receives the two numbers of rows.
     """
-    n_labels = labels.max() + 1 if len(labels) else 0
     is_dry = len(held) == 0
-    last_code = np.full(n_labels, -1, np.int32)
-    last_row = np.full(n_labels, -1, np.int64)
-    places = np.empty(n_labels, np.int64)
-    seen = np.empty(n_labels, np.int32)
-    n = 0
+    last_code = np.full(len(sizes), -1, np.int32)
+    last_row = np.full(len(sizes), -1, np.int64)
+    places = np.empty(len(sizes), np.int32)
+    last_shown = np.full(len(labels), -1, np.int32)
+    n, n_shown = 0, 0
     for place in range(len(rows)):
         row = rows[place]
         code = codes[row]
@@ -83,27 +91,26 @@ def _gather(
             label = labels[number]
             if last_code[label] != code:
                 last_code[label] = code
+                places[label] = n
                 if not is_dry:
-                    places[label] = n
-                    seen[label] = number
-                    held_by[n], held[n] = code, label
-                    counts[n], is_sure[n] = 0, False
+                    held_by[n], held[n], counts[n] = code, label, 0
                     first[n], last[n] = times[row], times[row]
                 n += 1
-            if is_dry:
-                continue
-            target = places[label]
-            if seen[label] != number:
-                is_sure[target] = True
-            if last_row[label] != row:
+            if sizes[label] > 1 and last_shown[number] != code:
+                last_shown[number] = code
+                if not is_dry:
+                    shown_row[n_shown], shown_number[n_shown] = places[label], number
+                n_shown += 1
+            if not is_dry and last_row[label] != row:
                 last_row[label] = row
+                target = places[label]
                 counts[target] += 1
                 time = times[row]
                 if time != NO_TIME:
                     if first[target] == NO_TIME or time < first[target]:
                         first[target] = time
                     last[target] = max(last[target], time)
-    return n
+    totals[0], totals[1] = n, n_shown
 
 
 def count_holdings(
@@ -125,23 +132,49 @@ def count_holdings(
     Returns
     -------
     Holdings
-        Only of accounts that are sure to hold the template: two of its prints were seen, or it
-        has fewer than four.
+        Only of accounts that hold the template, not just a phrase that it contains: they show a
+        fifth of its core prints and at least two, or a print of whose holders nine in ten do.
     """
     times = table.times_us
     if times is None:
         times = np.full(len(table.codes), NO_TIME)
-    inputs = (order.rows, table.codes, times, shared.offsets, shared.numbers, labels)
-    n = 0
-    held_by, held, counts, first, last, is_sure = _make_outputs(0)
-    n = _gather(*inputs, held_by, held, counts, first, last, is_sure)
-    held_by, held, counts, first, last, is_sure = _make_outputs(n)
-    _gather(*inputs, held_by, held, counts, first, last, is_sure)
-    size = np.bincount(labels)
-    keep = is_sure | (size[held] < _LARGE)
+    sizes = np.bincount(labels)
+    inputs = (order.rows, table.codes, times, shared.offsets, shared.numbers, labels, sizes)
+    totals = np.zeros(2, np.int64)
+    _gather(*inputs, *_make_outputs(0, 0), totals)
+    outputs = _make_outputs(int(totals[0]), int(totals[1]))
+    _gather(*inputs, *outputs, totals)
+    held_by, held, counts, first, last, shown_row, shown_number = outputs
+    keep = _find_sure(labels, sizes, held, shown_row, shown_number)
     return Holdings(held_by[keep], held[keep], counts[keep], first[keep], last[keep])
 
 
-def _make_outputs(n: int) -> tuple[npt.NDArray[Any], ...]:
-    kinds = (np.int32, np.int32, np.int64, np.int64, np.int64, np.bool_)
-    return tuple(np.empty(n, kind) for kind in kinds)
+def _make_outputs(n: int, n_shown: int) -> tuple[npt.NDArray[Any], ...]:
+    kinds = (np.int32, np.int32, np.int64, np.int64, np.int64)
+    return (
+        *(np.empty(n, kind) for kind in kinds),
+        np.empty(n_shown, np.int32),
+        np.empty(n_shown, np.int32),
+    )
+
+
+def _find_sure(
+    labels: npt.NDArray[np.int32],
+    sizes: npt.NDArray[np.int64],
+    held: npt.NDArray[np.int32],
+    shown_row: npt.NDArray[np.int32],
+    shown_number: npt.NDArray[np.int32],
+) -> npt.NDArray[np.bool_]:
+    """Return which rows (account, template) hold the template and not just a phrase of it."""
+    holders = np.bincount(shown_number, minlength=len(labels))
+    widest = np.zeros(len(sizes), np.int64)
+    np.maximum.at(widest, labels, holders)
+    is_core = holders >= np.maximum(1, _CORE * widest[labels])
+    core_size = np.bincount(labels[is_core], minlength=len(sizes))[held]
+    core_shown = np.bincount(shown_row[is_core[shown_number]], minlength=len(held))
+    enough = np.maximum(np.minimum(_MIN_SURE, core_size), _MIN_SURE_SHARE * core_size)
+    is_sure: npt.NDArray[np.bool_] = (sizes[held] == 1) | (core_shown >= enough)
+    sure_holders = np.bincount(shown_number[is_sure[shown_row]], minlength=len(labels))
+    is_pure = sure_holders >= np.maximum(_MIN_SURE, _MIN_PURITY * holders)
+    is_sure[shown_row[is_pure[shown_number]]] = True
+    return is_sure

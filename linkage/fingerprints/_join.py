@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-from scipy import sparse
+from scipy import sparse, special
 from scipy.sparse import csgraph
 
 from linkage.fingerprints._prints import PrintTable
@@ -28,13 +28,15 @@ from linkage.fingerprints.config import FingerprintConfig
 __all__ = ["PromptOrder", "join_prints", "order_prompts"]
 
 _REACH: Final = 8  # a print is compared with the eight before it and the eight after it
-_ROUNDS: Final = 6
+_ROUNDS: Final = 12
 _SAMPLE: Final = 512  # prompts of a print that are looked at, evenly over its holders
 _BREAK: Final = -1  # stands between two prompts
+_MOST_PROMPTS: Final = 1_023  # of one holder, told apart in the test of chance
 _TOUCHED: Final = 1 << 14  # different neighbours of one print, at most
-_MIN_INSIDE: Final = 0.5  # share of an absorbed print's prompts that show the template
+_MIN_INSIDE: Final = 0.2  # share of an absorbed print's prompts that show the template
 _MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the template
-_MIN_SPREAD: Final = 0.7  # holders, as a share of those that chance would give
+_MIN_SPREAD: Final = 0.9  # holders, as a share of those that chance would give
+_MAX_SURPRISE: Final = 0.001  # probability of so many repetitions by the same holders, by chance
 _MIN_POWER: Final = 8  # prompts by which chance can be told from choice
 _SMALL: Final = 2  # prints of what may be absorbed without that
 
@@ -244,6 +246,44 @@ def _find_ties(
     return n
 
 
+@njit(
+    types.void(_I32_IN, _I64_IN, _I32_IN, _I64_IN, _I64_IN, types.float64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _sum_expected(
+    parents: Any, draws: Any, codes: Any, starts: Any, places: Any, expected: Any
+) -> None:
+    """Sum, over a parent's holders, the probability that at least one of so many draws is theirs.
+
+    Holders with equally many prompts are counted together; `parents` is sorted.
+    """
+    histogram = np.zeros(_MOST_PROMPTS + 1, np.int64)
+    last = np.int32(-1)
+    n_places, most = 1, 0
+    for i in range(len(parents)):
+        if parents[i] != last:
+            last = parents[i]
+            histogram[:] = 0
+            most, run = 0, 0
+            first, end = starts[last], starts[last + 1]
+            n_places = end - first
+            for at in range(first, end):
+                run += 1
+                if at + 1 == end or codes[places[at + 1]] != codes[places[at]]:
+                    run = min(run, _MOST_PROMPTS)
+                    histogram[run] += 1
+                    most = max(most, run)
+                    run = 0
+        total = 0.0
+        for prompts in range(1, most + 1):
+            if histogram[prompts]:
+                missed = (1.0 - min(1.0, prompts / n_places)) ** draws[i]
+                total += histogram[prompts] * (1.0 - missed)
+        expected[i] = total
+
+
 def order_prompts(
     table: PrintTable, shared: SharedPrints, config: FingerprintConfig
 ) -> PromptOrder:
@@ -304,10 +344,13 @@ def join_prints(
     other, both ways. Then prompts are read again as sequences of groups, until nothing joins.
     """
     labels = np.arange(len(shared.values), dtype=np.int32)
+    absorbs = False
     for _ in range(_ROUNDS):
-        joined = _join_once(table, shared, order, labels, config, threads)
-        if joined.max(initial=-1) == labels.max(initial=-1):
+        joined = _join_once(table, shared, order, labels, config, threads, absorbs=absorbs)
+        is_still = joined.max(initial=-1) == labels.max(initial=-1)
+        if is_still and absorbs:
             break
+        absorbs = absorbs or is_still  # templates take shape before they absorb
         labels = joined
     return labels
 
@@ -319,6 +362,8 @@ def _join_once(
     labels: npt.NDArray[np.int32],
     config: FingerprintConfig,
     threads: int,
+    *,
+    absorbs: bool,
 ) -> npt.NDArray[np.int32]:
     sequence = _index_prompts(table, shared, order, labels)
     n = len(sequence.starts) - 1
@@ -329,10 +374,10 @@ def _join_once(
         ties.common >= config.min_same_holders * n_holders[ties.other]
     )
     label, other = ties.label[is_joined], ties.other[is_joined]
-    absorbed, parents = _absorb(sequence, ties, np.bincount(labels, minlength=n))
-    return _connect(
-        labels, np.concatenate([label, absorbed]), np.concatenate([other, parents]), n
-    )
+    if absorbs:
+        inner, outer = _absorb(sequence, ties, np.bincount(labels, minlength=n))
+        label, other = np.concatenate([label, inner]), np.concatenate([other, outer])
+    return _connect(labels, label, other, n)
 
 
 def _absorb(
@@ -361,7 +406,10 @@ def _absorb(
     is_first[1:] = label[1:] != label[:-1]
     label, other = label[is_first], other[is_first]
     expected = _expect_holders(sequence, other, n_prompts[label])
-    by_chance = n_holders[label] >= _MIN_SPREAD * expected
+    repeats, expected_repeats = n_prompts[label] - n_holders[label], n_prompts[label] - expected
+    by_chance = (n_holders[label] >= _MIN_SPREAD * expected) | (
+        special.pdtrc(repeats - 1, np.maximum(expected_repeats, 1e-9)) >= _MAX_SURPRISE
+    )
     fewest = n_prompts[label] * n_holders[other] / n_prompts[other]
     has_power = (n_prompts[label] >= _MIN_POWER) & (expected >= 2 * fewest)
     is_absorbed = by_chance & (has_power | (size[label] <= _SMALL))
@@ -372,20 +420,14 @@ def _expect_holders(
     sequence: _Sequence, parents: npt.NDArray[np.int32], draws: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """Return the number of holders that so many random prompts of each parent would have."""
-    expected = np.empty(len(parents))
-    if len(parents) == 0:
-        return expected
     order = np.argsort(parents, kind="stable")
-    bounds = np.flatnonzero(np.diff(parents[order], prepend=-1, append=-2))
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        group = order[start:stop]
-        parent = parents[group[0]]
-        places = sequence.places[sequence.starts[parent] : sequence.starts[parent + 1]]
-        _, prompts = np.unique(sequence.codes[places], return_counts=True)
-        kinds, how_many = np.unique(prompts, return_counts=True)
-        missed = np.log1p(-np.minimum(kinds / len(places), 1 - 1e-12))
-        expected[group] = (how_many * -np.expm1(np.outer(draws[group], missed))).sum(axis=1)
-    return expected
+    expected = np.empty(len(parents))
+    _sum_expected(
+        parents[order], draws[order], sequence.codes, sequence.starts, sequence.places, expected
+    )
+    unsorted = np.empty_like(expected)
+    unsorted[order] = expected
+    return unsorted
 
 
 def _index_prompts(
