@@ -11,6 +11,7 @@ import glob
 import gzip
 import hashlib
 import io
+import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ __all__ = [
     "is_binary",
     "is_number",
     "is_text",
+    "list_columns",
     "make_rejected",
     "open_sources",
     "resolve_columns",
@@ -958,3 +960,36 @@ def _extract_json(
 def _json_pointers(names: Sequence[str]) -> list[str]:
     """Return names as JSON pointers (RFC 6901)."""
     return ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
+
+
+def list_columns(given: str | Path) -> list[str]:
+    """Return the columns of the first file that a path, folder or pattern names.
+
+    Parameters
+    ----------
+    given : str or Path
+        A path, folder or pattern.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or its first line cannot be read.
+    """
+    path, label = next(iter(_find_files("input", given).items()))
+    kind = _find_format(path, label)
+    if kind == "parquet":
+        return list(_read_schema(path, label).names)
+    if kind == "csv":
+        return _read_header(path, label)[0]
+    start = _read_start(path, label, HEADER_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+    try:
+        first = json.loads(start.split(b"\n", 1)[0])
+    except ValueError as error:
+        raise InputError(f"the first line of {label} is no JSON object") from error
+    if not isinstance(first, dict):
+        raise InputError(f"the first line of {label} is no JSON object")
+    return list(first)
