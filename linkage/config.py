@@ -102,19 +102,30 @@ class MethodConfig:
     rounds: int = 10  # most rounds of attribution
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
     # Families of which one brings the other: a program has its own client print and its own
-    # prompts, a device its own browser. They never count as two.
-    dependent_families: tuple[str, ...] = ("content+software", "client+software")
+    # prompts, a device its own browser, a gateway its own clients. They never count as two.
+    dependent_families: tuple[str, ...] = (
+        "client+software",
+        "content+software",
+        "network+software",
+    )
+
+    # Families of what separate operators buy from one vendor: never a reason to merge clusters.
+    shared_families: tuple[str, ...] = ("network", "software")
 
     def __post_init__(self) -> None:
         """Refuse numbers outside the range in which they mean something."""
         _require_positive(self, "max_identifiers", "max_family_bits", "rounds")
         for pair in self.dependent_families:
-            if len(pair.split("+")) != 2:
+            if len(pair.split("+")) != 2 or not all(pair.split("+")):
                 raise ConfigError(f"method.dependent_families must say 'a+b'; got {pair!r}")
         for name in ("fdr", "min_probability", "min_usage"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ConfigError(f"method.{name} must lie between 0 and 1; got {value!r}")
+        for name in ("min_bits", "max_family_bits", "single_family_bits"):
+            value = getattr(self, name)
+            if not value >= 0:  # nor is nan
+                raise ConfigError(f"method.{name} must be 0 or more bits; got {value!r}")
         if self.min_accounts < 2:
             raise ConfigError(f"method.min_accounts must be at least 2; got {self.min_accounts!r}")
 
@@ -221,7 +232,7 @@ def load_config(path: str | Path) -> Config:
         If it is not TOML, or says something that linkage does not know.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # some editors begin with a mark
     except OSError as error:
         raise MissingInputError(
             f"cannot read the configuration {str(path)!r}: {error.strerror or error}"
