@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from linkage import datasets, evaluate, fingerprints, simulate
-    from linkage.case import read_case
+    from linkage.case import read_case, write_case
     from linkage.config import Config, KindConfig, load_config
     from linkage.fingerprints import templates
     from linkage.pipeline import link
@@ -32,6 +32,7 @@ __all__ = [
     "read_case",
     "simulate",
     "templates",
+    "write_case",
 ]
 
 # Where a public name lives; it is imported when it is first used, so that `import linkage` is fast.
@@ -43,6 +44,7 @@ _HOMES = {
     "load_config": "linkage.config",
     "read_case": "linkage.case",
     "templates": "linkage.fingerprints",
+    "write_case": "linkage.case",
 }
 
 

@@ -144,9 +144,12 @@ def merge_clusters(
     A cluster is contracted to one node that uses what at least a tenth of its members use, and the
     rarity of an identifier is counted again in nodes: a template that a thousand accounts of one
     cluster share is held once. Clusters are then scored against each other's contracted profiles.
-    They merge when the score is positive in both directions and rests on at least two families, or
-    on more than the prior again within a chosen one; network evidence alone never merges.
+    They merge when the score is positive and rests on at least two families, or exceeds
+    ``single_family_bits`` within one. Families that separate operators buy from one vendor
+    (``shared_families``: addresses, programs) are never a reason to merge.
     """
+    if labels.max(initial=-1) < 1:
+        return labels
     for _ in range(MAX_CONTRACTIONS):
         pairs = _score_cluster_pairs(graph, edges, labels, config)
         if pairs.empty:
@@ -335,19 +338,18 @@ def _score_cluster_pairs(
     both["bits"] = np.log2(np.minimum(both["share_x"], both["share_y"]) * n_nodes / both["nodes"])
     both = both[both["bits"] > 0].rename(columns={"cluster_x": "account", "cluster_y": "cluster"})
     families = _weigh_families(graph, both[["account", "cluster", "identifier", "bits"]], config)
-    families["network"] = families["family"] == _find_family(graph, "network")
+    families = families[~families["family"].isin(_find_families(graph, config.shared_families))]
     pairs = families.groupby(["account", "cluster"]).agg(
-        score=("bits", "sum"), n_families=("family", "size"), network=("network", "sum")
+        score=("bits", "sum"), n_families=("family", "size")
     )
     score = pairs["score"] - np.log2(n_nodes)
     margin = np.where(pairs["n_families"] >= 2, 0.0, config.single_family_bits)
-    fit = (score >= margin) & (pairs["n_families"] > pairs["network"])
-    found: pd.DataFrame = pairs.assign(score=score)[fit].reset_index()
+    found: pd.DataFrame = pairs.assign(score=score)[score >= margin].reset_index()
     return found.rename(columns={"account": "left", "cluster": "right"})
 
 
-def _find_family(graph: AccountGraph, name: str) -> int:
-    return graph.family_names.index(name) if name in graph.family_names else -1
+def _find_families(graph: AccountGraph, names: tuple[str, ...]) -> list[int]:
+    return [graph.family_names.index(name) for name in names if name in graph.family_names]
 
 
 def _count_members(labels: Ints) -> Ints:

@@ -100,6 +100,7 @@ class MethodConfig:
     min_probability: float = 0.5  # posterior from which on an account is a member
     min_accounts: int = 2  # smallest cluster that is reported
     rounds: int = 10  # most rounds of attribution
+    merge_rounds: int = 2  # times that clusters are merged and accounts attributed anew
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
     # Families of which one brings the other: a program has its own client print and its own
     # prompts, a device its own browser, a gateway its own clients. They never count as two.
@@ -114,7 +115,7 @@ class MethodConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers outside the range in which they mean something."""
-        _require_positive(self, "max_identifiers", "max_family_bits", "rounds")
+        _require_positive(self, "max_identifiers", "max_family_bits", "rounds", "merge_rounds")
         for pair in self.dependent_families:
             if len(pair.split("+")) != 2 or not all(pair.split("+")):
                 raise ConfigError(f"method.dependent_families must say 'a+b'; got {pair!r}")

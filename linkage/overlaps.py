@@ -81,7 +81,7 @@ def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfi
     degrees = np.diff(matrix.indptr)
     cost = np.zeros(graph.n_identifiers)
     np.add.at(cost, edges["identifier"].to_numpy(), degrees[edges["account"].to_numpy()])
-    parts = []
+    parts = [pd.DataFrame({name: np.empty(0, np.int64) for name in ("left", "right", "n")})]
     for rows in _split_by_cost(cost, BLOCK_PRODUCTS):
         block = (transposed[rows] @ matrix).tocoo()
         left, right = block.row + rows.start, block.col
@@ -128,16 +128,14 @@ def count_tests(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) 
     return int(across + (n_chosen * (n_chosen - 1) // 2).sum())
 
 
-def expect_overlaps(
-    graph: AccountGraph, edges: pd.DataFrame, pairs: pd.DataFrame, strata: Ints
-) -> Floats:
+def expect_overlaps(graph: AccountGraph, pairs: pd.DataFrame, strata: Ints) -> Floats:
     """Return how many common holders chance gives each pair.
 
     Parameters
     ----------
     graph : AccountGraph
-    edges : pandas.DataFrame
-        ``account``, ``identifier``: the edges that were counted.
+        All its edges count, also those to identifiers that nobody shares: whoever has a card of
+        their own could have had the shared one instead.
     pairs : pandas.DataFrame
         ``left``, ``right``: identifier codes.
     strata : array of int64, shape (N,)
@@ -157,13 +155,14 @@ def expect_overlaps(
 
     with deg (deg - 1) in place of deg^2 where k = l.
     """
-    account, identifier = edges["account"].to_numpy(), edges["identifier"].to_numpy()
+    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
     kinds, n_strata = graph.kind_codes, int(strata.max()) + 1 if len(strata) else 1
     n_kinds = int(kinds.max()) + 1 if len(kinds) else 0
     degree = np.zeros((graph.n_accounts, n_kinds))
     np.add.at(degree, (account, kinds[identifier]), 1)
     by_stratum = sparse.csr_array(
-        (np.ones(len(edges)), (identifier, strata[account])), shape=(graph.n_identifiers, n_strata)
+        (np.ones(len(account)), (identifier, strata[account])),
+        shape=(graph.n_identifiers, n_strata),
     )
     left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     pair_kind = kinds[left] * n_kinds + kinds[right]
@@ -189,7 +188,9 @@ def _mix_kinds(
 
 
 def _split_by_cost(cost: Floats, most: float) -> list[slice]:
-    """Cut rows into runs whose cost is at most ``most``, or one row."""
+    """Cut rows into runs that cost at most ``most`` beside their first row."""
+    if not len(cost):
+        return []
     block = np.floor(np.cumsum(cost) / most).astype(np.int64)
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(cost)], strict=True)]

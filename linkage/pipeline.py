@@ -205,16 +205,17 @@ def _find_clusters(
         pairs = count_overlaps(graph, edges, method)
     with clock.step("validating overlaps against chance", "validate"):
         n_tests = count_tests(graph, edges, method)
-        expected = expect_overlaps(graph, edges, pairs, strata)
+        expected = expect_overlaps(graph, pairs, strata)
         overlaps = validate_overlaps(pairs, expected, n_tests, method)
     with clock.step("weighing evidence", "evidence"):
         weighed = corroborate_edges(graph, edges, overlaps, method)
     with clock.step("finding communities", "communities"):
         labels = find_communities(weighed, graph.n_accounts, seed=seed)
     with clock.step("attributing accounts", "attribution"):
-        first = attribute_accounts(graph, edges, labels, method)
-        merged = merge_clusters(graph, edges, first.labels, method)
-        attribution = attribute_accounts(graph, edges, merged, method)
+        for _ in range(method.merge_rounds):
+            labels = merge_clusters(graph, edges, labels, method)
+            attribution = attribute_accounts(graph, edges, labels, method)
+            labels = attribution.labels
     with clock.step("judging clusters", "significance"):
         q_value = judge_clusters(graph, edges, attribution.labels, overlaps, n_tests)
     return _dissolve(attribution, q_value > method.fdr), q_value

@@ -20,7 +20,6 @@ from linkage.graph import to_igraph, to_networkx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     import igraph
     import networkx
@@ -168,27 +167,6 @@ class Result:
         nodes = pd.concat([accounts, identifiers], ignore_index=True)
         edges = seen[["source", "target", "kind", "bits", "count", "first_seen", "last_seen"]]
         return nodes, edges.sort_values(["source", "target"], ignore_index=True)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the result as a case folder.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder; replaced if it is a case already.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        CaseError
-            If it cannot be written; nothing half-written is left.
-        """
-        from linkage.case import write_case
-
-        return write_case(self, path)
 
     def _select_observations(self, cluster_ids: Iterable[int] | None) -> pd.DataFrame:
         if cluster_ids is None:

@@ -120,6 +120,8 @@ def judge_clusters(
     """
     n_families = len(graph.family_names)
     best = _find_best_by_families(graph, labels, overlaps)
+    if best.size == 0:
+        return np.ones(len(best))
     holders = np.bincount(edges["identifier"], minlength=graph.n_identifiers)
     options = np.bincount(graph.family_codes[holders >= 2], minlength=n_families)
     row = np.arange(len(best))

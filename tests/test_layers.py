@@ -1,0 +1,57 @@
+"""The walls between modules stand."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import linkage
+
+ROOT = Path(linkage.__file__).parent
+LAYER = {
+    "errors": 0.0,
+    "schema": 1.0,
+    "config": 1.1,
+    "engine": 2.0,
+    "graph": 2.0,
+    "sources": 3.1,  # the input side is one stage of several modules, in this order
+    "readings": 3.2,
+    "identifiers": 3.2,
+    "groups": 3.3,
+    "refusals": 3.4,
+    "observations": 3.5,
+    "result": 4.0,
+    "case": 4.1,
+    "pipeline": 4.2,
+    "cli": 5.0,
+}
+STAGE = 3.0  # every other module: stages never import each other
+
+
+def list_imports(path: Path) -> set[str]:
+    """Return the top-level modules of linkage that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("linkage"):
+            parts = (node.module or "").split(".")
+            found |= {parts[1]} if len(parts) > 1 else {name.name for name in node.names}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_lower_layers(path):
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for other in list_imports(path) - {own}:
+        assert LAYER.get(other, STAGE) < LAYER.get(own, STAGE), f"{own} imports {other}"
+
+
+def test_only_the_engine_knows_duckdb():
+    users = [p.name for p in ROOT.rglob("*.py") if "import duckdb" in p.read_text()]
+    assert users == ["engine.py"]
+
+
+def test_only_communities_and_graph_know_igraph():
+    users = {p.name for p in ROOT.rglob("*.py") if "import igraph" in p.read_text()}
+    assert users - {"result.py", "layout.py"} == {"communities.py", "graph.py"}
