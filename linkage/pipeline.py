@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from contextlib import contextmanager
@@ -331,7 +332,7 @@ def _make_manifest(
     seed: int,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
-    return {
+    manifest = {
         "linkage": __version__,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
@@ -360,3 +361,5 @@ def _make_manifest(
         },
         "seconds": seconds,
     }
+    plain: dict[str, Any] = json.loads(json.dumps(manifest))
+    return plain

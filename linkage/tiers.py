@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["describe_clusters"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
-MAX_GATEWAYS: Final = 4  # addresses behind which one organisation sits
 MOST: Final = 0.8  # share of a cluster that an innocent explanation has to cover
 HALF: Final = 0.5
-TIER_WEIGHT: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.1}
+# How far a tier is believed to be one operator, before anyone has looked.
+TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.05}
 
 
 def describe_clusters(
@@ -58,10 +59,17 @@ def describe_clusters(
 
     Notes
     -----
+    Two innocent explanations are tested. *organisation*: most accounts have addresses at one mail
+    domain that is not public. *household*: few accounts, and two or more of them at one address.
+    An operator can look like either, but an operator has a purpose, and it shows in the prompts: a
+    cluster that is explained and shares no prompts is ``shared``; one that is explained and shares
+    prompts is left open, ``coordinated``; without an explanation, two independent families and a
+    small q-value make it ``operator``.
+
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
-    families support, and ``confidence`` is (1 - q) x mean probability x corroborated. ``risk`` is
-    confidence x weight of the tier x (1 - 1/n).
+    families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
+    belief in the tier (1, 1/2, 1/20). ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     families = _support_by_family(graph, evidence, config)
     sizes = pd.Series(labels[labels >= 0]).value_counts().sort_index().rename("n_accounts")
@@ -74,19 +82,23 @@ def describe_clusters(
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
-    table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"]
-    table["explanation"] = _explain_innocently(graph, labels, table, supports)
+    content = np.asarray(
+        supports[:, [name == "content" for name in graph.family_names]].any(axis=1)
+    )
+    table["explanation"] = _explain_innocently(graph, labels, table, content)
     n_independent = _count_independent(supports, independent)
     table["tier"] = np.select(
         [
-            table["explanation"] != "",
-            (n_independent >= 2) & (table["q_value"] <= config.fdr),
+            (table["explanation"] != "") & ~content,
+            (table["explanation"] == "") & (n_independent >= 2) & (table["q_value"] <= config.fdr),
         ],
         ["shared", "operator"],
         "coordinated",
     )
-    weight = table["tier"].map(TIER_WEIGHT).astype(float) * (1 - 1 / table["n_accounts"])
-    table["risk"] = table["confidence"] * weight
+    posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
+    belief = table["tier"].map(TIER_BELIEF).astype(float)
+    table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"] * belief
+    table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
 
 
@@ -128,35 +140,24 @@ def _join_names(names: list[str], supports: np.ndarray[Any, Any]) -> list[str]:
 
 
 def _explain_innocently(
-    graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: np.ndarray[Any, Any]
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, content: Flags
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
-    names = graph.family_names
-    content = supports[:, names.index("content")] if "content" in names else False
-    network = supports[:, names.index("network")] if "network" in names else False
-    household = (table["n_accounts"] <= MAX_HOUSEHOLD) & network & ~np.asarray(content)
-    domain = _cover(graph, labels, table, "email_domain", most=1) >= MOST
-    address = _cover(graph, labels, table, "ip", most=MAX_GATEWAYS) >= MOST
-    organisation = domain & address
-    found: list[str] = np.select(
-        [organisation, household], ["organisation", "household"], ""
-    ).tolist()
+    n_together = table["n_accounts"] * _cover(graph, labels, table, "ip")
+    household = (table["n_accounts"] <= MAX_HOUSEHOLD) & (n_together >= 2) & ~content
+    organisation = _cover(graph, labels, table, "email_domain") >= MOST
+    other = np.where(household, "household", "")
+    found: list[str] = np.where(organisation, "organisation", other).tolist()
     return found
 
 
-def _cover(
-    graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str, *, most: int
-) -> pd.Series[float]:
-    """Return the share of each cluster that holds one of its commonest identifiers of a kind."""
+def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:
+    """Return the share of each cluster that holds its commonest identifier of a kind."""
     edges = graph.edges
     cluster = labels[edges["account"].to_numpy()]
     of_kind = (graph.identifiers["kind"] == kind).to_numpy()[edges["identifier"].to_numpy()]
     keep = of_kind & (cluster >= 0)
-    held = edges.loc[keep, ["account", "identifier"]].assign(cluster=cluster[keep])
-    counted = held.groupby(["cluster", "identifier"]).size().rename("n").reset_index()
-    ranked = counted.sort_values(["cluster", "n", "identifier"], ascending=[True, False, True])
-    common = ranked.groupby("cluster").head(most)[["cluster", "identifier"]]
-    covered = held.merge(common, on=["cluster", "identifier"])
-    n = covered.groupby("cluster")["account"].nunique().reindex(table.index, fill_value=0)
-    share: pd.Series[float] = n / table["n_accounts"]
+    held = edges.loc[keep, ["identifier"]].assign(cluster=cluster[keep])
+    most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
+    share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]
     return share

@@ -20,6 +20,7 @@ LAYER = {
     "groups": 3.3,
     "refusals": 3.4,
     "observations": 3.5,
+    "checkup": 3.6,
     "result": 4.0,
     "case": 4.1,
     "pipeline": 4.2,

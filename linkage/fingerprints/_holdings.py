@@ -1,3 +1,4 @@
+# mypy: disable-error-code="untyped-decorator"
 """Who used which template: how often, first and last."""
 
 from typing import Any, Final, NamedTuple
@@ -13,8 +14,8 @@ from linkage.fingerprints._source import NO_TIME
 
 __all__ = ["Holdings", "count_holdings"]
 
-# An account is sure to hold a template when it shows so many of its core prints, or so large a share.
-# It holds it as well when it shows one print of which nearly all holders are sure.
+# An account is sure to hold a template when it shows so many and so large a share of its core
+# prints. It holds it as well when it shows one print of which nearly all holders are sure.
 _MIN_SURE: Final = 2
 _MIN_SURE_SHARE: Final = 0.2
 _MIN_PURITY: Final = 0.9
@@ -32,6 +33,16 @@ class Holdings(NamedTuple):
     counts: npt.NDArray[np.int64]  # prompts
     first_us: npt.NDArray[np.int64]
     last_us: npt.NDArray[np.int64]
+
+    def select(self, is_kept: npt.NDArray[np.bool_]) -> "Holdings":
+        """Return some of the rows."""
+        return Holdings(
+            self.codes[is_kept],
+            self.labels[is_kept],
+            self.counts[is_kept],
+            self.first_us[is_kept],
+            self.last_us[is_kept],
+        )
 
 
 @njit(
@@ -118,7 +129,7 @@ def count_holdings(
     shared: SharedPrints,
     order: PromptOrder,
     labels: npt.NDArray[np.int32],
-) -> Holdings:
+) -> tuple[Holdings, npt.NDArray[np.bool_]]:
     """Count each account's prompts by template.
 
     Parameters
@@ -134,6 +145,8 @@ def count_holdings(
     Holdings
         Only of accounts that hold the template, not just a phrase that it contains: they show a
         fifth of its core prints and at least two, or a print of whose holders nine in ten do.
+    ndarray of bool, shape (n prints,)
+        Core prints: those with at least half as many holders as the widest of their template.
     """
     times = table.times_us
     if times is None:
@@ -145,8 +158,13 @@ def count_holdings(
     outputs = _make_outputs(int(totals[0]), int(totals[1]))
     _gather(*inputs, *outputs, totals)
     held_by, held, counts, first, last, shown_row, shown_number = outputs
-    keep = _find_sure(labels, sizes, held, shown_row, shown_number)
-    return Holdings(held_by[keep], held[keep], counts[keep], first[keep], last[keep])
+    holders = np.bincount(shown_number, minlength=len(labels))
+    widest = np.zeros(len(sizes), np.int64)
+    np.maximum.at(widest, labels, holders)
+    is_core = holders >= _CORE * widest[labels]
+    found = Holdings(held_by, held, counts, first, last)
+    is_sure = _find_sure(found, labels, is_core, shown_row, shown_number)
+    return found.select(is_sure), is_core
 
 
 def _make_outputs(n: int, n_shown: int) -> tuple[npt.NDArray[Any], ...]:
@@ -159,21 +177,20 @@ def _make_outputs(n: int, n_shown: int) -> tuple[npt.NDArray[Any], ...]:
 
 
 def _find_sure(
+    holdings: Holdings,
     labels: npt.NDArray[np.int32],
-    sizes: npt.NDArray[np.int64],
-    held: npt.NDArray[np.int32],
+    is_core: npt.NDArray[np.bool_],
     shown_row: npt.NDArray[np.int32],
     shown_number: npt.NDArray[np.int32],
 ) -> npt.NDArray[np.bool_]:
     """Return which rows (account, template) hold the template and not just a phrase of it."""
-    holders = np.bincount(shown_number, minlength=len(labels))
-    widest = np.zeros(len(sizes), np.int64)
-    np.maximum.at(widest, labels, holders)
-    is_core = holders >= np.maximum(1, _CORE * widest[labels])
-    core_size = np.bincount(labels[is_core], minlength=len(sizes))[held]
-    core_shown = np.bincount(shown_row[is_core[shown_number]], minlength=len(held))
+    n_rows = len(holdings.labels)
+    sizes = np.bincount(labels)
+    core_size = np.bincount(labels[is_core], minlength=len(sizes))[holdings.labels]
+    core_shown = np.bincount(shown_row[is_core[shown_number]], minlength=n_rows)
     enough = np.maximum(np.minimum(_MIN_SURE, core_size), _MIN_SURE_SHARE * core_size)
-    is_sure: npt.NDArray[np.bool_] = (sizes[held] == 1) | (core_shown >= enough)
+    is_sure: npt.NDArray[np.bool_] = (sizes[holdings.labels] == 1) | (core_shown >= enough)
+    holders = np.bincount(shown_number, minlength=len(labels))
     sure_holders = np.bincount(shown_number[is_sure[shown_row]], minlength=len(labels))
     is_pure = sure_holders >= np.maximum(_MIN_SURE, _MIN_PURITY * holders)
     is_sure[shown_row[is_pure[shown_number]]] = True

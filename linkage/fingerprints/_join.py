@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - kernels take their arrays one by one
 # mypy: disable-error-code="untyped-decorator"
 """Joins the prints of one template: those that travel together and have the same holders.
 
@@ -72,9 +71,7 @@ class _Ties(NamedTuple):
 
 
 @njit(
-    types.int64(
-        _I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, types.int32[::1], types.int32[::1]
-    ),
+    types.int64(_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, types.int32[::1], types.int32[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
@@ -139,6 +136,36 @@ def _write_index(
                 n += 1
                 last = code
         holder_starts[label + 1] = n
+
+
+@njit(
+    types.int64(_I32_IN, types.int64, types.int64, types.int64, types.int64),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _count_common(holders: Any, first: Any, first_end: Any, second: Any, second_end: Any) -> Any:
+    """Count what two sorted stretches share: walk the shorter, gallop through the longer."""
+    if first_end - first > second_end - second:
+        first, first_end, second, second_end = second, second_end, first, first_end
+    common = 0
+    for at in range(first, first_end):
+        code = holders[at]
+        stride = 1
+        while second + stride < second_end and holders[second + stride] < code:
+            second += stride
+            stride *= 2
+        high = min(second + stride, second_end)
+        while second < high:
+            middle = (second + high) // 2
+            if holders[middle] < code:
+                second = middle + 1
+            else:
+                high = middle
+        if second == second_end:
+            break
+        common += holders[second] == code
+    return common
 
 
 @njit(
@@ -217,27 +244,13 @@ def _find_ties(
             n_others = holder_starts[other + 1] - holder_starts[other]
             if together < min_together or n_others < min_common * n_holders:
                 continue
-            # intersect: walk the shorter list, look up in the longer one
-            short, long = (label, other) if n_holders <= n_others else (other, label)
-            common = 0
-            low, end = holder_starts[long], holder_starts[long + 1]
-            for at in range(holder_starts[short], holder_starts[short + 1]):
-                code = holders[at]
-                stride = 1
-                while low + stride < end and holders[low + stride] < code:
-                    low += stride
-                    stride *= 2
-                high = min(low + stride, end)
-                while low < high:
-                    middle = (low + high) // 2
-                    if holders[middle] < code:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if low == end:
-                    break
-                if holders[low] == code:
-                    common += 1
+            common = _count_common(
+                holders,
+                holder_starts[label],
+                holder_starts[label + 1],
+                holder_starts[other],
+                holder_starts[other + 1],
+            )
             if common >= 2 and common >= min_common * n_holders:
                 tie_label[n], tie_other[n] = label, other
                 tie_together[n], tie_common[n] = together, common
@@ -457,13 +470,7 @@ def _list_ties(sequence: _Sequence, config: FingerprintConfig, threads: int) -> 
         found = []
         stopped_at = np.empty(1, np.int64)
         while first < last:
-            room = _TOUCHED * 16
-            ties = _Ties(
-                np.empty(room, np.int32),
-                np.empty(room, np.int32),
-                np.empty(room, np.float64),
-                np.empty(room, np.int32),
-            )
+            ties = _make_ties(_TOUCHED * 16)
             n = _find_ties(
                 first,
                 last,
@@ -477,7 +484,14 @@ def _list_ties(sequence: _Sequence, config: FingerprintConfig, threads: int) -> 
                 *ties,
                 stopped_at,
             )
-            found.append(_Ties(*(part[:n].copy() for part in ties)))
+            found.append(
+                _Ties(
+                    ties.label[:n].copy(),
+                    ties.other[:n].copy(),
+                    ties.together[:n].copy(),
+                    ties.common[:n].copy(),
+                )
+            )
             first = int(stopped_at[0])
         return found
 
@@ -485,16 +499,28 @@ def _list_ties(sequence: _Sequence, config: FingerprintConfig, threads: int) -> 
     stretches = [(first, min(first + length, n_labels)) for first in range(0, n_labels, length)]
     with ThreadPoolExecutor(threads) as pool:
         found = [ties for part in pool.map(find, stretches) for ties in part]
-    empty = _Ties(
-        np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.int32)
+    found.append(_make_ties(0))
+    return _Ties(
+        np.concatenate([ties.label for ties in found]),
+        np.concatenate([ties.other for ties in found]),
+        np.concatenate([ties.together for ties in found]),
+        np.concatenate([ties.common for ties in found]),
     )
-    return _Ties(*(np.concatenate(parts) for parts in zip(empty, *found, strict=True)))
+
+
+def _make_ties(room: int) -> _Ties:
+    return _Ties(
+        np.empty(room, np.int32),
+        np.empty(room, np.int32),
+        np.empty(room, np.float64),
+        np.empty(room, np.int32),
+    )
 
 
 def _connect(
     labels: npt.NDArray[np.int32],
-    low: npt.NDArray[np.int64],
-    high: npt.NDArray[np.int64],
+    low: npt.NDArray[np.int32],
+    high: npt.NDArray[np.int32],
     n: int,
 ) -> npt.NDArray[np.int32]:
     """Merge the labels that edges connect; number the groups by their smallest print."""

@@ -1,4 +1,4 @@
-"""From batches of prompts to their prints, kept where they fit: in memory or in a temporary file."""
+"""From batches of prompts to their prints, kept in memory or in a temporary file."""
 
 import tempfile
 from collections import deque
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from linkage.errors import SchemaError
 from linkage.fingerprints._source import NO_TIME, BatchColumns, read_columns, view_text
+from linkage.fingerprints._texts import TextSample
 from linkage.fingerprints._unicode import build_fold_table
 from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_entries, winnow
 from linkage.fingerprints.config import FingerprintConfig
@@ -83,7 +84,7 @@ class Winnower:
 
 
 class _Spool:
-    """Appends arrays; beyond a limit of bytes they go to a temporary file that no name points to."""
+    """Appends arrays; beyond a limit of bytes they go to a temporary file without a name."""
 
     __slots__ = ("_dtype", "_file", "_limit", "_n", "_parts")
 
@@ -99,12 +100,12 @@ class _Spool:
         if self._file is None and self._n * self._dtype.itemsize > self._limit:
             self._file = tempfile.TemporaryFile(prefix="linkage-prints-")  # noqa: SIM115
             for earlier in self._parts:
-                self._file.write(memoryview(earlier))
+                earlier.tofile(self._file)
             self._parts = []
         if self._file is None:
             self._parts.append(part)
         else:
-            self._file.write(memoryview(part))
+            part.tofile(self._file)
 
     def finish(self) -> npt.NDArray[Any]:
         """Return everything as one array: in memory, or mapped from the file."""
@@ -206,7 +207,12 @@ def _winnow_batches(
 
 
 def collect_prints(
-    batches: Iterable[pa.RecordBatch], config: FingerprintConfig, *, key: bytes, threads: int
+    batches: Iterable[pa.RecordBatch],
+    winnower: Winnower,
+    config: FingerprintConfig,
+    *,
+    threads: int,
+    sample: TextSample | None = None,
 ) -> PrintTable:
     """Winnow a stream of prompts.
 
@@ -214,11 +220,12 @@ def collect_prints(
     ----------
     batches : iterable of pyarrow.RecordBatch
         Columns account_id, prompt and, optionally, ts; read once, never held together.
+    winnower : Winnower
     config : FingerprintConfig
-    key : bytes
-        The case's key.
     threads : int
         Batches winnowed at the same time.
+    sample : TextSample, optional
+        Filled with some of the texts.
 
     Returns
     -------
@@ -230,13 +237,15 @@ def collect_prints(
     SchemaError
         If a column is missing or of a wrong type.
     """
-    winnower = Winnower(config, key)
     codes = AccountCodes()
     prints = _Spool(np.uint64, config.memory_mb << 20)
     counts, contents, times = [], [], []
-    n_cut = n_null = n_no_account = 0
+    n_rows = n_cut = n_null = n_no_account = 0
     for columns, found in _winnow_batches(batches, winnower, threads):
         n = len(columns.prompts)
+        if sample is not None:
+            sample.add(columns, found.contents, n_rows)
+        n_rows += n
         n_no_account += columns.n_dropped
         n_null += columns.prompts.null_count
         n_cut += found.n_cut
@@ -257,5 +266,5 @@ def collect_prints(
         contents=np.concatenate(contents) if contents else np.empty(0, np.uint32),
         offsets=offsets,
         prints=prints.finish(),
-        dropped={"account_null": n_no_account, "prompt_null": n_null, "prompt_cut": n_cut},
+        dropped={"no_account": n_no_account, "no_prompt": n_null, "prompt_cut": n_cut},
     )

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="untyped-decorator"
 """Which prints several accounts hold, and each prompt as the numbers of those prints.
 
 Most prints are of one account only: the words of a slot, a question asked once. They are dropped
@@ -196,4 +197,5 @@ def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
 
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(find, range(n_parts)))
-    return np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+    values: npt.NDArray[np.uint64] = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+    return values

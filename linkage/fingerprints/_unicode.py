@@ -98,10 +98,7 @@ _IGNORED_RANGES: Final = (
 # Letters that look Latin, after case folding and without marks: Cyrillic, Greek, Armenian, Latin.
 _LOOKALIKES: Final = dict(
     zip(
-        "авгеіјкмнорстухѕԁԛԝһѵіпьґзӏ"
-        "αβγεηικνορτυχω"
-        "օսհոյքցզ"
-        "ıȷɑɡɩʀʏɴʜʟᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢꜰꜱʙɪɢøđħłŧƒɓɗƙƥƭ",
+        "авгеіјкмнорстухѕԁԛԝһѵіпьґзӏαβγεηικνορτυχωօսհոյքցզıȷɑɡɩʀʏɴʜʟᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢꜰꜱʙɪɢøđħłŧƒɓɗƙƥƭ",
         "abreijkmhopctyxsdqwhvinbr3labyenikvoptuxwouhnjqgqijagirynhlacdejkmoptuvwzfsbigodhltfbdkpt",
         strict=True,
     )
@@ -140,7 +137,7 @@ def _encode_folded(character: str) -> int:
 
 
 def fold_character(character: str) -> str:
-    """Fold one character: compatibility form, no case, no marks, look-alikes to Latin.
+    r"""Fold one character: compatibility form, no case, no marks, look-alikes to Latin.
 
     Parameters
     ----------
@@ -154,8 +151,8 @@ def fold_character(character: str) -> str:
 
     Examples
     --------
-    >>> "".join(map(fold_character, "Ｆｕｌｌ Éᴄʟᴀɪʀ ﬁ 𝐛"))
-    'full eclair fi b'
+    >>> "".join(map(fold_character, "\uff26ull \xc9clair \ufb01"))
+    'full eclair fi'
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     return folded.translate(_TRANSLATION)

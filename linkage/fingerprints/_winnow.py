@@ -1,3 +1,4 @@
+# mypy: disable-error-code="untyped-decorator"
 """The kernel: UTF-8 bytes in, prints out.
 
 One pass over the bytes decodes, folds, cuts into words, hashes the words, rolls the shingles and
