@@ -131,10 +131,10 @@ def judge_clusters(
     joined[row, first] = joined[row, second] = True
     for _ in range(n_families - 2):
         reach = np.where(joined[:, :, None], best, 1.0).min(axis=1)
-        factor = np.where(joined, 1.0, np.minimum(options * reach, 1.0))
+        factor = np.where(joined | (reach >= 1), 1.0, np.minimum(options * reach, 1.0))
         chosen = factor.argmin(axis=1)
         log_p += np.log10(np.maximum(factor[row, chosen], TINY))
-        joined[row, chosen] = True
+        joined[row, chosen] |= factor[row, chosen] < 1
     return adjust_p_values(10**log_p, max(n_tests, len(best)))
 
 
