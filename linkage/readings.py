@@ -112,6 +112,8 @@ def read_time(column: str, found: pa.DataType) -> str:
         return EPOCH_AS_TIME.format(n=f"CAST({name} AS DOUBLE)")
     if pa.types.is_timestamp(found) and found.unit == "us":
         return name
+    if pa.types.is_timestamp(found) and found.tz is not None:
+        return f"TRY_CAST({name} AS TIMESTAMPTZ)"
     return f"TRY_CAST({name} AS TIMESTAMP)"
 
 
