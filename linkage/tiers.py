@@ -81,7 +81,6 @@ def describe_clusters(
     independent = graph.find_independent(config.dependent_families)
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
-    posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
     content = np.asarray(
         supports[:, [name == "content" for name in graph.family_names]].any(axis=1)
     )
