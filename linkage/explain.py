@@ -16,7 +16,7 @@ MAX_ROWS: Final = 12  # rows of a table that are printed; the table itself has t
 MAX_VALUE_CHARS: Final = 48
 TIER_MEANING: Final = {
     "operator": "accounts tied by at least two independent families of evidence",
-    "coordinated": "accounts tied significantly, but not attributable to one operator",
+    "coordinated": "accounts tied by more than chance, but not attributable to one operator",
     "shared": "accounts really linked, and explained innocently",
 }
 
@@ -86,7 +86,7 @@ def explain_cluster(
     table.insert(4, "share", table["members"] / n)
     total = table["members"] * table["bits"]
     order = total.sort_values(ascending=False, kind="stable").index
-    explained = cluster["explanation"] or "none that was tested (household, organisation)"
+    explained = cluster["explanation"] or "none that was tested (household, organisation, gathering)"
     sentences = (
         f"{n} accounts, tier {cluster['tier']}: {TIER_MEANING[cluster['tier']]}.",
         f"confidence that it is one operator {cluster['confidence']:.3f}, "

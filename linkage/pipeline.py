@@ -200,7 +200,7 @@ def _find_clusters(
     seed: int,
     clock: _Clock,
 ) -> tuple[Attribution, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Run the method on the graph; clusters that chance explains are dissolved."""
+    """Run the method on the graph; clusters that no overlap supports are dissolved."""
     with clock.step("counting overlaps of identifiers", "overlaps"):
         edges = select_edges(graph, method.max_identifiers)
         pairs = count_overlaps(graph, edges, method)
@@ -219,11 +219,11 @@ def _find_clusters(
             labels = attribution.labels
     with clock.step("judging clusters", "significance"):
         q_value = judge_clusters(graph, edges, attribution.labels, overlaps, n_tests)
-    return _dissolve(attribution, q_value > method.fdr), q_value
+    return _dissolve(attribution, q_value >= 1), q_value
 
 
 def _dissolve(attribution: Attribution, chance: np.ndarray[Any, np.dtype[np.bool_]]) -> Attribution:
-    """Take back the clusters that chance explains."""
+    """Take back the clusters that chance explains entirely."""
     labels = attribution.labels
     gone = (labels >= 0) & np.append(chance, False)[labels]
     return Attribution(

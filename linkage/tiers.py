@@ -22,8 +22,8 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
-MOST: Final = 0.8  # share of a cluster that an innocent explanation has to cover
-HALF: Final = 0.5
+HALF: Final = 0.5  # share of a cluster from which on something holds of it
+PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.05}
 
@@ -59,12 +59,15 @@ def describe_clusters(
 
     Notes
     -----
-    Two innocent explanations are tested. *organisation*: most accounts have addresses at one mail
-    domain that is not public. *household*: few accounts, and two or more of them at one address.
-    An operator can look like either, but an operator has a purpose, and it shows in the prompts: a
-    cluster that is explained and shares no prompts is ``shared``; one that is explained and shares
-    prompts is left open, ``coordinated``; without an explanation, two independent families and a
-    small q-value make it ``operator``.
+    Three innocent explanations are tested. *organisation*: more than half of the accounts have
+    addresses at one mail domain that is not public. *household*: few accounts, two or more of them
+    at one address, no prompts shared. *gathering* (a class, a hackathon, a build farm): half of the
+    accounts at one address share prompts, and nothing else.
+
+    An operator can look like each of them, but an operator has a purpose, and it shows in the
+    prompts. A cluster that is explained and shares no prompts is ``shared``; one that is explained
+    and does share prompts is left open, ``coordinated``. Without an explanation, two independent
+    families and a small q-value make it ``operator``, unless its prompts are known and not shared.
 
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
@@ -81,15 +84,17 @@ def describe_clusters(
     independent = graph.find_independent(config.dependent_families)
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
-    content = np.asarray(
-        supports[:, [name == "content" for name in graph.family_names]].any(axis=1)
-    )
-    table["explanation"] = _explain_innocently(graph, labels, table, content)
+    content = _hold_family(graph, supports, "content")
+    table["explanation"] = _explain_innocently(graph, labels, table, supports)
+    purpose = content | ~_know_prompts(graph, labels, table)
     n_independent = _count_independent(supports, independent)
     table["tier"] = np.select(
         [
             (table["explanation"] != "") & ~content,
-            (table["explanation"] == "") & (n_independent >= 2) & (table["q_value"] <= config.fdr),
+            (table["explanation"] == "")
+            & (n_independent >= 2)
+            & (table["q_value"] <= config.fdr)
+            & purpose,
         ],
         ["shared", "operator"],
         "coordinated",
@@ -138,15 +143,33 @@ def _join_names(names: list[str], supports: np.ndarray[Any, Any]) -> list[str]:
     return ["+".join(names[code] for code in row) for row in codes]
 
 
+def _hold_family(graph: AccountGraph, supports: np.ndarray[Any, Any], family: str) -> Flags:
+    """Return which clusters a family supports."""
+    return np.asarray(supports[:, [name == family for name in graph.family_names]].any(axis=1))
+
+
+def _know_prompts(graph: AccountGraph, labels: Ints, table: pd.DataFrame) -> Flags:
+    """Return the clusters of which at least half of the accounts have prompts."""
+    content = (graph.identifiers["family"] == "content").to_numpy()
+    prompting = graph.edges["account"].to_numpy()[content[graph.edges["identifier"].to_numpy()]]
+    clusters = labels[np.unique(prompting)]
+    known = pd.Series(clusters[clusters >= 0]).value_counts().reindex(table.index, fill_value=0)
+    return np.asarray(known / table["n_accounts"] >= HALF)
+
+
 def _explain_innocently(
-    graph: AccountGraph, labels: Ints, table: pd.DataFrame, content: Flags
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: np.ndarray[Any, Any]
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
-    n_together = table["n_accounts"] * _cover(graph, labels, table, "ip")
-    household = (table["n_accounts"] <= MAX_HOUSEHOLD) & (n_together >= 2) & ~content
-    organisation = _cover(graph, labels, table, "email_domain") >= MOST
-    other = np.where(household, "household", "")
-    found: list[str] = np.where(organisation, "organisation", other).tolist()
+    content = _hold_family(graph, supports, "content")
+    other = [name not in PLACE_AND_TASK for name in graph.family_names]
+    at_one_address = _cover(graph, labels, table, "ip")
+    few = table["n_accounts"] <= MAX_HOUSEHOLD
+    household = few & (table["n_accounts"] * at_one_address >= 2) & ~content
+    gathering = content & (at_one_address >= HALF) & ~supports[:, other].any(axis=1)
+    organisation = _cover(graph, labels, table, "email_domain") > HALF
+    rest = np.where(household, "household", np.where(gathering, "gathering", ""))
+    found: list[str] = np.where(organisation, "organisation", rest).tolist()
     return found
 
 

@@ -1,0 +1,192 @@
+"""Tiers, explanations and confidence, by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds import METHOD, get_code, make_graph, make_strangers
+
+from linkage.tiers import describe_clusters
+
+CROWD = make_strangers(50, "payment", "ip", "device", "prompt", "email_domain")
+NINE = "abcdefghi"
+
+
+def describe(graph, *clusters, bits=9.0, q_value=0.0, probability=1.0, weak=()):
+    """Describe clusters of which each member's shared identifiers have the same bits."""
+    accounts = graph.accounts["account_id"].tolist()
+    labels = np.full(graph.n_accounts, -1, np.int64)
+    for number, members in enumerate(clusters):
+        labels[[accounts.index(name) for name in members]] = number
+    shared = graph.edges[graph.holders[graph.edges["identifier"].to_numpy()] >= 2]
+    evidence = shared[["account", "identifier"]].assign(bits=bits)
+    evidence["cluster"] = labels[evidence["account"].to_numpy()]
+    evidence = evidence[evidence["cluster"] >= 0].reset_index(drop=True)
+    evidence.loc[evidence["identifier"].isin([get_code(graph, name) for name in weak]), "bits"] = 1
+    posterior = np.where(labels >= 0, probability, 0.0)
+    q_values = np.full(len(clusters), q_value)
+    return describe_clusters(graph, labels, posterior, evidence, q_values, METHOD)
+
+
+def describe_ring(held, members=NINE, **options):
+    return describe(make_graph(dict.fromkeys(members, held) | CROWD), members, **options).loc[0]
+
+
+def test_two_independent_families_and_significance_make_an_operator():
+    row = describe_ring("payment:card device:phone ip:proxy")
+    assert row["tier"] == "operator"
+    assert row["families"] == "client+network+payment"
+    assert row["explanation"] == ""
+    assert row["corroborated"] == 1
+    assert row["confidence"] == 1
+    assert row["risk"] == pytest.approx(1 - 1 / 9)
+
+
+def test_one_family_is_coordinated_and_gives_no_confidence():
+    row = describe_ring("payment:card payment:cash")
+    assert (row["tier"], row["families"], row["corroborated"]) == ("coordinated", "payment", 0)
+    assert row["confidence"] == row["risk"] == 0
+
+
+def test_dependent_families_count_once():
+    assert describe_ring("prompt:p user_agent:u")["tier"] == "coordinated"
+    assert describe_ring("prompt:p user_agent:u")["families"] == "content+software"
+    assert describe_ring("prompt:p user_agent:u payment:card")["tier"] == "operator"
+
+
+def test_what_chance_explains_is_no_operator():
+    held = "payment:card device:phone"
+    assert describe_ring(held, q_value=METHOD.fdr)["tier"] == "operator"
+    assert describe_ring(held, q_value=METHOD.fdr * 1.01)["tier"] == "coordinated"
+
+
+def test_a_family_needs_enough_bits():
+    held = "payment:card device:phone"
+    assert describe_ring(held, bits=METHOD.min_bits)["families"] == "client+payment"
+    assert describe_ring(held, bits=METHOD.min_bits - 0.01)["families"] == ""
+    weak = describe_ring(held, weak=["device:phone"])
+    assert (weak["families"], weak["tier"]) == ("payment", "coordinated")
+
+
+def test_a_family_needs_half_of_the_accounts():
+    for n_with, families in ((4, "payment"), (5, "client+payment")):
+        holdings = {
+            name: "payment:card" + (" device:phone" if i < n_with else "")
+            for i, name in enumerate(NINE)
+        }
+        row = describe(make_graph(holdings | CROWD), NINE).loc[0]
+        assert row["families"] == families
+        assert row["corroborated"] == pytest.approx(n_with / 9)
+
+
+def test_each_account_is_corroborated_by_its_own_families():
+    halves = dict.fromkeys("abc", "payment:card") | dict.fromkeys("def", "device:phone")
+    row = describe(make_graph(halves | CROWD), "abcdef").loc[0]
+    assert row["families"] == "client+payment"
+    assert row["corroborated"] == 0
+
+
+def test_a_company_at_one_mail_domain_is_an_organisation():
+    row = describe_ring("email_domain:firm.example ip:office device:kiosk")
+    assert (row["explanation"], row["tier"]) == ("organisation", "shared")
+    assert row["confidence"] == pytest.approx(0.05)
+
+
+def test_an_organisation_needs_most_of_its_members_at_the_domain():
+    for n_at_domain, explanation in ((4, ""), (5, "organisation")):
+        holdings = {
+            name: "ip:office device:kiosk"
+            + (" email_domain:firm.example" if i < n_at_domain else "")
+            for i, name in enumerate(NINE)
+        }
+        assert describe(make_graph(holdings | CROWD), NINE).loc[0]["explanation"] == explanation
+
+
+def test_few_accounts_at_one_address_are_a_household_and_many_are_not():
+    held = "payment:card device:phone ip:home"
+    small, large = describe_ring(held, "abcdefgh"), describe_ring(held, NINE)
+    assert (small["explanation"], small["tier"]) == ("household", "shared")
+    assert (large["explanation"], large["tier"]) == ("", "operator")
+
+
+def test_few_accounts_without_a_common_address_are_no_household():
+    row = describe_ring("payment:card device:phone", "abc")
+    assert (row["explanation"], row["tier"]) == ("", "operator")
+
+
+def test_shared_prompts_leave_an_explanation_open():
+    row = describe_ring("payment:card ip:home prompt:template", "abc")
+    assert (row["explanation"], row["tier"]) == ("", "operator")
+    firm = describe_ring("email_domain:firm.example ip:office prompt:template")
+    assert (firm["explanation"], firm["tier"]) == ("organisation", "coordinated")
+    assert firm["confidence"] == pytest.approx(0.5)
+
+
+def test_confidence_is_the_product_of_its_parts():
+    row = describe_ring("payment:card device:phone", q_value=0.01, probability=0.8)
+    assert row["confidence"] == pytest.approx(0.99 * 0.8)
+    assert row["risk"] == pytest.approx(0.99 * 0.8 * 8 / 9)
+
+
+def test_confidence_and_risk_are_probabilities_whatever_the_tier():
+    holdings = {
+        **dict.fromkeys("abc", "payment:p device:d"),
+        **dict.fromkeys("def", "ip:home device:e"),
+        **dict.fromkeys("xyz", "payment:q"),
+    }
+    table = describe(make_graph(holdings | CROWD), "abc", "def", "xyz", q_value=0.005)
+    assert table["tier"].tolist() == ["operator", "shared", "coordinated"]
+    assert table["n_accounts"].tolist() == [3, 3, 3]
+    for column in ("confidence", "risk", "corroborated"):
+        assert table[column].between(0, 1).all()
+
+
+def test_no_clusters_are_an_empty_table_with_all_columns():
+    for holdings in ({}, {"a": ""}, CROWD):
+        table = describe(make_graph(holdings))
+        assert table.empty
+        assert set(table) == {
+            "n_accounts",
+            "q_value",
+            "families",
+            "corroborated",
+            "confidence",
+            "explanation",
+            "tier",
+            "risk",
+        }
+
+
+def test_a_number_that_no_account_has_any_more_is_left_out():
+    graph = make_graph(dict.fromkeys(NINE, "payment:card device:phone"))
+    labels = np.full(9, 2, np.int64)
+    evidence = pd.DataFrame({"account": [], "cluster": [], "identifier": [], "bits": []})
+    evidence = evidence.astype(dict.fromkeys(("account", "cluster", "identifier"), np.int64))
+    q_value = np.array([1.0, 1.0, 0.25])
+    table = describe_clusters(graph, labels, np.ones(9), evidence, q_value, METHOD)
+    assert table.index.tolist() == [2]
+    assert table["q_value"].tolist() == [0.25]
+    assert table["families"].tolist() == [""]
+
+
+def test_a_cluster_is_described_the_same_whatever_else_is_there():
+    ring = dict.fromkeys("abc", "payment:p device:d")
+    other = dict.fromkeys("xyz", "ip:home device:e")
+    alone = describe(make_graph(ring | CROWD), "abc").loc[0]
+    both = describe(make_graph(ring | other | CROWD), "abc", "xyz").loc[0]
+    assert alone.to_dict() == both.to_dict()
+
+
+def test_prompts_shared_at_one_address_may_be_a_class_and_are_left_open():
+    row = describe_ring("ip:lab prompt:homework")
+    assert (row["tier"], row["explanation"]) == ("coordinated", "gathering")
+    assert row["confidence"] == 0.5
+
+
+def test_a_shared_card_rules_a_gathering_out():
+    assert describe_ring("ip:lab prompt:homework payment:card")["tier"] == "operator"
+
+
+def test_known_prompts_that_are_not_shared_show_no_purpose():
+    own = {name: f"payment:card device:phone prompt:own_{name}" for name in NINE}
+    assert describe(make_graph(own | CROWD), NINE).loc[0, "tier"] == "coordinated"
+    assert describe_ring("payment:card device:phone")["tier"] == "operator"
