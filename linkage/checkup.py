@@ -45,8 +45,9 @@ ORDER BY source
 VALUES: Final = """
 WITH held AS (
     SELECT raw.source, meanings.kind, meanings.value, sum(raw.n) AS n,
-        count(DISTINCT raw.account) AS n_accounts
+        count(DISTINCT spellings.account_id) AS n_accounts
     FROM raw
+    JOIN spellings ON raw.account = spellings.raw
     JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_value
     GROUP BY raw.source, meanings.kind, meanings.value
 ),
@@ -157,7 +158,7 @@ def check_input(engine: Engine, inputs: Mapping[str, Any], config: Config) -> Ch
     ]
     problem = None
     if refusing:
-        remove_refused(engine, readings)
+        remove_refused(engine, readings, refusing)
         try:
             require_usable(engine, readings, kinds, config)
         except InputError as error:

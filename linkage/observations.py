@@ -165,7 +165,7 @@ def observe(
     judge_values(engine, kinds, config)
     refusing = find_refusing(engine, readings)
     if refusing:
-        remove_refused(engine, readings)
+        remove_refused(engine, readings, refusing)
         require_usable(engine, readings, kinds, config)
     number_accounts(engine)
     long_prompts: set[int] = set()
@@ -364,7 +364,7 @@ def _assemble(
     edges = engine.query(SEEN.format(prompt=prompt) + EDGES)
     engine.unregister("identifiers")
     engine.unregister("account_ids")
-    held = np.bincount(edges.column("identifier").to_numpy(), minlength=len(identifiers))
+    identifiers, edges, held = _drop_unheld(identifiers, edges)
     families = [config.get_kind(kind).family for kind in kinds]
     number = identifiers.column("kind")
     named = pa.table(
@@ -376,6 +376,21 @@ def _assemble(
         }
     )
     return {"accounts": _mark_utc(accounts), "identifiers": named, "edges": _mark_utc(edges)}
+
+
+def _drop_unheld(
+    identifiers: pa.Table, edges: pa.Table
+) -> tuple[pa.Table, pa.Table, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Drop identifiers that only refused rows had; return how many accounts hold the others."""
+    code = edges.column("identifier").to_numpy()
+    held = np.bincount(code, minlength=len(identifiers))
+    is_held = held > 0
+    if is_held.all():
+        return identifiers, edges, held
+    # Dropping keeps the order, so the edges stay sorted.
+    codes = pa.array((np.cumsum(is_held) - 1).astype(np.int32)[code])
+    edges = edges.set_column(1, "identifier", codes)
+    return identifiers.filter(pa.array(is_held)), edges, held[is_held]
 
 
 def _mark_utc(table: pa.Table) -> pa.Table:

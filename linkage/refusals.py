@@ -50,45 +50,28 @@ WHERE NOT refused.is_missing OR raw.source IN ({long})
 
 SOURCES_OF_BAD_KINDS: Final = "SELECT DISTINCT source FROM raw WHERE kind = {no_kind}"
 
-REMOVE_REFUSED: Final = (
-    """
-    DELETE FROM account_rows
-    WHERE EXISTS (
-        SELECT 1 FROM refused_accounts AS refused
-        WHERE refused.raw IS NOT DISTINCT FROM account_rows.account
-    )
-    """,
-    """
-    DELETE FROM raw
-    WHERE EXISTS (
-        SELECT 1 FROM refused_accounts AS refused
-        WHERE refused.raw IS NOT DISTINCT FROM raw.account
-    )
-    """,
-    """
-    DELETE FROM raw
-    WHERE kind = {no_kind} OR EXISTS (
-        SELECT 1 FROM refused_values AS refused
-        WHERE refused.kind = raw.kind AND refused.value IS NOT DISTINCT FROM raw.value
-    )
-    """,
-    # An account of the observations table is one only if a row of it is left.
+REMOVE_BAD_ACCOUNTS: Final = """
+DELETE FROM account_rows
+WHERE EXISTS (
+    SELECT 1 FROM refused_accounts AS refused
+    WHERE refused.raw IS NOT DISTINCT FROM account_rows.account
+)
+"""
+
+# An account of the observations table is one only if a row of it is left.
+REMOVE_EMPTY_ACCOUNTS: Final = (
     """
     DELETE FROM account_rows
     WHERE source IN ({long}) AND NOT EXISTS (
-        SELECT 1 FROM raw
+        SELECT 1
+        FROM raw
+        JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_value
         WHERE raw.source = account_rows.source AND raw.account = account_rows.account
     )
     """,
     """
     DELETE FROM spellings
     WHERE NOT EXISTS (SELECT 1 FROM account_rows WHERE account_rows.account = spellings.raw)
-    """,
-    """
-    DELETE FROM meanings
-    WHERE NOT EXISTS (
-        SELECT 1 FROM raw WHERE raw.kind = meanings.raw_kind AND raw.value = meanings.raw_value
-    )
     """,
 )
 
@@ -180,8 +163,10 @@ def find_refusing(engine: Engine, readings: list[Reading]) -> set[int]:
     return refusing
 
 
-def remove_refused(engine: Engine, readings: list[Reading]) -> None:
-    """Take refused rows, and accounts and values that only they had, out of the groups.
+def remove_refused(engine: Engine, readings: list[Reading], refusing: set[int]) -> None:
+    """Take accounts of which every row was refused out of the groups.
+
+    What else was refused has no spelling or no meaning, and falls out where those are joined.
 
     Parameters
     ----------
@@ -189,10 +174,13 @@ def remove_refused(engine: Engine, readings: list[Reading]) -> None:
         Holds the groups and what is wrong with their values.
     readings : list of Reading
         The sources of the run.
+    refusing : set of int
+        Sources of which something was refused.
     """
-    long = list_sources(readings, "observations")
-    for sql in REMOVE_REFUSED:
-        engine.execute(sql.format(long=long, no_kind=NO_KIND))
+    engine.execute(REMOVE_BAD_ACCOUNTS)
+    if any(readings[i].is_long for i in refusing):
+        for sql in REMOVE_EMPTY_ACCOUNTS:
+            engine.execute(sql.format(long=list_sources(readings, "observations")))
 
 
 def require_usable(
