@@ -15,9 +15,9 @@ __all__ = ["Explanation", "explain_account", "explain_cluster", "explain_pair", 
 MAX_ROWS: Final = 12  # rows of a table that are printed; the table itself has them all
 MAX_VALUE_CHARS: Final = 48
 TIER_MEANING: Final = {
-    "operator": "accounts tied by at least two independent families of evidence",
-    "coordinated": "accounts tied by more than chance, but not attributable to one operator",
-    "shared": "accounts really linked, and explained innocently",
+    "operator": "tied by two or more independent families of evidence",
+    "coordinated": "tied by more than chance, not attributable to one operator",
+    "shared": "really linked, and explained innocently",
 }
 
 
@@ -86,7 +86,9 @@ def explain_cluster(
     table.insert(4, "share", table["members"] / n)
     total = table["members"] * table["bits"]
     order = total.sort_values(ascending=False, kind="stable").index
-    explained = cluster["explanation"] or "none that was tested (household, organisation, gathering)"
+    explained = (
+        cluster["explanation"] or "none that was tested (household, organisation, gathering)"
+    )
     sentences = (
         f"{n} accounts, tier {cluster['tier']}: {TIER_MEANING[cluster['tier']]}.",
         f"confidence that it is one operator {cluster['confidence']:.3f}, "
@@ -196,6 +198,8 @@ def summarise(
         f"{counts['edges']:,} edges; {len(rejected):,} refusals",
         f"{len(clusters):,} clusters of {len(members):,} accounts",
     ]
+    if clusters.empty:
+        return "\n".join([*lines, _say_why_empty(counts)])
     for tier, meaning in TIER_MEANING.items():
         of_tier = clusters[clusters["tier"] == tier]
         lines.append(
@@ -203,6 +207,15 @@ def summarise(
             f"   {meaning}"
         )
     return "\n".join(lines)
+
+
+def _say_why_empty(counts: Mapping[str, Any]) -> str:
+    if counts["shared_identifiers"] == 0:
+        return "  no identifier is held by two accounts: there is nothing that could tie them"
+    return (
+        f"  {counts['shared_identifiers']:,} identifiers are held by two accounts or more, but no "
+        "two of them together more often than chance explains"
+    )
 
 
 def _say_span(first: Any, last: Any) -> tuple[str, ...]:

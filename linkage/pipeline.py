@@ -135,7 +135,7 @@ def link(
     result = Result(
         **tables,
         rejected=observed.rejected.to_pandas(),
-        manifest=_make_manifest(observed, tables, settings, seed, clock.seconds),
+        manifest=_make_manifest(observed, graph, tables, settings, seed, clock.seconds),
     )
     if out is not None:
         write_case(result, out)
@@ -327,6 +327,7 @@ def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
 
 def _make_manifest(
     observed: Observed,
+    graph: AccountGraph,
     tables: dict[str, pd.DataFrame],
     config: Config,
     seed: int,
@@ -355,6 +356,7 @@ def _make_manifest(
             "accounts": observed.accounts.num_rows,
             "identifiers": observed.identifiers.num_rows,
             "edges": observed.edges.num_rows,
+            "shared_identifiers": int((graph.holders >= 2).sum()),
             "refusals": observed.rejected.num_rows,
             "clusters": len(tables["clusters"]),
             "members": len(tables["members"]),

@@ -144,6 +144,7 @@ def test_no_shared_identifier_is_no_cluster(tmp_path):
                           "192.0.2.2", "192.0.2.3"]})  # fmt: skip
     result = linkage.link(observations=frame, out=tmp_path / "case")
     assert len(result.clusters) == 0
+    assert "no identifier is held by two accounts" in repr(result)
     assert len(linkage.read_case(tmp_path / "case").clusters) == 0
 
 
@@ -152,7 +153,9 @@ def test_everybody_sharing_everything_is_no_cluster():
         [(f"a{i}", k, "same") for i in range(50) for k in ("device", "payment")],
         columns=["account_id", "kind", "value"],
     )
-    assert linkage.link(observations=frame).clusters.empty
+    result = linkage.link(observations=frame)
+    assert result.clusters.empty
+    assert "more often than chance" in repr(result)
 
 
 def test_a_missing_file_leaves_nothing_behind(tmp_path):
