@@ -4,7 +4,9 @@ Prompts are the one thing that an operator cannot rotate away. Each prompt is wi
 prints; prints that travel together and have the same holders are one template.
 """
 
+from linkage.fingerprints._files import PromptFiles
 from linkage.fingerprints._templates import Templates, templates
+from linkage.fingerprints._write import write_templates
 from linkage.fingerprints.config import FingerprintConfig
 
-__all__ = ["FingerprintConfig", "Templates", "templates"]
+__all__ = ["FingerprintConfig", "PromptFiles", "Templates", "templates", "write_templates"]

@@ -17,6 +17,7 @@ __all__ = ["Holdings", "count_holdings"]
 # An account is sure to hold a template when it shows so many and so large a share of its core
 # prints. It holds it as well when it shows one print of which nearly all holders are sure.
 _MIN_SURE: Final = 2
+_LARGE: Final = 4  # core prints, below which one is enough
 _MIN_SURE_SHARE: Final = 0.2
 _MIN_PURITY: Final = 0.9
 _CORE: Final = 0.5  # a core print has at least so large a share of its template's widest print
@@ -144,7 +145,8 @@ def count_holdings(
     -------
     Holdings
         Only of accounts that hold the template, not just a phrase that it contains: they show a
-        fifth of its core prints and at least two, or a print of whose holders nine in ten do.
+        fifth of its core prints and, where there are four, at least two, or a print of whose
+        holders nine in ten do.
     ndarray of bool, shape (n prints,)
         Core prints: those with at least half as many holders as the widest of their template.
     """
@@ -188,7 +190,7 @@ def _find_sure(
     sizes = np.bincount(labels)
     core_size = np.bincount(labels[is_core], minlength=len(sizes))[holdings.labels]
     core_shown = np.bincount(shown_row[is_core[shown_number]], minlength=n_rows)
-    enough = np.maximum(np.minimum(_MIN_SURE, core_size), _MIN_SURE_SHARE * core_size)
+    enough = np.maximum(np.where(core_size < _LARGE, 1, _MIN_SURE), _MIN_SURE_SHARE * core_size)
     is_sure: npt.NDArray[np.bool_] = (sizes[holdings.labels] == 1) | (core_shown >= enough)
     holders = np.bincount(shown_number, minlength=len(labels))
     sure_holders = np.bincount(shown_number[is_sure[shown_row]], minlength=len(labels))

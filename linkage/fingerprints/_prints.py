@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from linkage.fingerprints._texts import TextSample
 from linkage.fingerprints._unicode import build_fold_table
 from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_entries, winnow
 from linkage.fingerprints.config import FingerprintConfig
+
+_MEGABYTE: Final = 1 << 20
 
 __all__ = ["AccountCodes", "PrintTable", "Winnower", "collect_prints"]
 
@@ -238,7 +240,7 @@ def collect_prints(
         If a column is missing or of a wrong type.
     """
     codes = AccountCodes()
-    prints = _Spool(np.uint64, config.memory_mb << 20)
+    prints = _Spool(np.uint64, config.memory_mb * _MEGABYTE)
     counts, contents, times = [], [], []
     n_rows = n_cut = n_null = n_no_account = 0
     for columns, found in _winnow_batches(batches, winnower, threads):

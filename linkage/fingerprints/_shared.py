@@ -193,7 +193,8 @@ def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
         full = _mark_shared(table.prints, table.offsets, table.codes, part, n_parts, keys, holders)
         if full:
             raise MemoryError("prints are spread unevenly over the rounds")
-        return keys[holders == _SHARED]
+        shared: npt.NDArray[np.uint64] = keys[holders == _SHARED]
+        return shared
 
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(find, range(n_parts)))

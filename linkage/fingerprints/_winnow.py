@@ -175,7 +175,7 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
         word, n_letters, n_digits, letters, after_digit = seed_word, 0, 0, np.uint32(0), False
         after_number = False
         held = np.uint32(_NO_CHARACTER)  # a character that waits until the word before is done
-        expansion, expansion_end = 0, 0
+        expansion, expansion_end = np.int64(0), np.int64(0)
         # the shingle being rolled: the last n_tokens of the ring
         head, n_tokens, weight, rolled = 0, 0, 0, np.uint64(0)
         # the window

@@ -65,7 +65,7 @@ def _pick(state, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _say(  # type: ignore[no-untyped-def]  # noqa: PLR0917  a kernel takes flat arguments
+def _say(  # type: ignore[no-untyped-def]
     row, at, pattern, structure, key, wording, slot, word_share, language
 ):
     category_bounds, tokens, pattern_bounds, n_glue = language
@@ -95,7 +95,7 @@ def _say(  # type: ignore[no-untyped-def]  # noqa: PLR0917  a kernel takes flat 
 
 
 @njit(nogil=True, cache=True)
-def _compose(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+def _compose(  # type: ignore[no-untyped-def]
     seed, key, wording, topic, n_fixed, n_payload, slot, word_share, sentence_share, opening,
     topic_bounds, word_hash, language, out, length,
 ):  # fmt: skip
@@ -183,7 +183,7 @@ def _measure(words, length, word_bounds, word_hash, bounds):  # type: ignore[no-
 
 
 @njit(nogil=True, cache=True)
-def _spell(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+def _spell(  # type: ignore[no-untyped-def]
     words, length, capitals, word_bytes, word_bounds, word_hash, bounds, out
 ):
     for i in range(words.shape[0]):
