@@ -118,7 +118,7 @@ FIND_KINDS: Final = "WITH parsed AS ({parsed}) SELECT DISTINCT kind FROM parsed"
 
 RAW_ACCOUNTS: Final = "SELECT DISTINCT account FROM account_rows"
 
-RAW_VALUES: Final = "SELECT DISTINCT kind, value FROM raw WHERE kind IN ({kinds})"
+RAW_VALUES: Final = "SELECT DISTINCT kind, value FROM raw WHERE {condition}"
 
 
 def make_tables(engine: Engine) -> None:
@@ -263,9 +263,14 @@ def judge_accounts(engine: Engine, config: Config) -> None:
     text = pc.utf8_trim_whitespace(raw)
     is_missing = pc.fill_null(pc.equal(text, ""), fill_value=True)
     is_long = pc.fill_null(pc.greater(pc.utf8_length(text), limit), fill_value=False)
-    is_bad = pc.or_(is_missing, is_long)
-    reason = pc.if_else(
-        is_missing, "the account is missing", f"the account is longer than {limit} characters"
+    # They would steer a terminal, or break the files in which accounts are handed on.
+    is_control = pc.fill_null(pc.match_substring_regex(text, r"\p{Cc}"), fill_value=False)
+    is_bad = pc.or_(pc.or_(is_missing, is_long), is_control)
+    reason = pc.case_when(
+        pc.make_struct(is_missing, is_long),
+        "the account is missing",
+        f"the account is longer than {limit} characters",
+        "the account holds control characters",
     )
     is_good = pc.invert(is_bad)
     insert(engine, "spellings", [pc.filter(raw, is_good), pc.filter(text, is_good)])
@@ -283,11 +288,12 @@ def judge_values(engine: Engine, kinds: list[str], config: Config) -> None:
     config : Config
         Its limits and public domains.
     """
-    special = [(kind, [i]) for i, kind in enumerate(kinds) if kind in CANONICAL_KINDS]
+    special = {kind: i for i, kind in enumerate(kinds) if kind in CANONICAL_KINDS}
+    wanted = {kind: f"kind = {i}" for kind, i in special.items()}
     # Kinds without rules of their own are treated together: there may be very many of them.
-    others = [i for i, kind in enumerate(kinds) if kind not in CANONICAL_KINDS]
-    for treatment, numbers in [*special, ("text", others)]:
-        sql = RAW_VALUES.format(kinds=", ".join(map(str, numbers)))
+    wanted["text"] = f"kind NOT IN ({', '.join(map(str, [NO_KIND, *special.values()]))})"
+    for treatment, condition in wanted.items():
+        sql = RAW_VALUES.format(condition=condition)
         for batch in engine.stream(sql, batch_rows=VALUE_BATCH_ROWS):
             _judge_batch(engine, treatment, batch, kinds, config)
 

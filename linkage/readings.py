@@ -400,5 +400,7 @@ def _rule_bytes(source: Source, parsed: list[tuple[str, str]]) -> list[Rule]:
 
 def _show(sql: str) -> str:
     """Return SQL that quotes a text and cuts it, so that it can be shown."""
-    cut = f"CASE WHEN length({sql}) > 60 THEN left({sql}, 60) || '…' ELSE {sql} END"
+    # Control characters could steer the terminal on which the reason is read.
+    text = f"regexp_replace(left({sql}, 61), '[[:cntrl:]]', '', 'g')"
+    cut = f"CASE WHEN length({sql}) > 60 THEN left({text}, 60) || '…' ELSE {text} END"
     return f"('''' || {cut} || '''')"

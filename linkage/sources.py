@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -705,16 +706,19 @@ def _read_header(path: Path, label: str) -> tuple[list[str], str]:
     start = _read_start(path, label, HEADER_BYTES)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in start[:200]:
         raise InputError(f"{label} is not UTF-8 text (UTF-16?): save it as UTF-8")
-    line = start.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].rstrip(b"\r")
+    line = re.split(rb"[\r\n]", start.removeprefix(b"\xef\xbb\xbf"), maxsplit=1)[0]
     if not line.strip():
         raise InputError(f"{label} is empty: its first line must name the columns")
     try:
         header = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"the first line of {label} is not UTF-8 text: save it so") from error
-    delimiter = "\t" if _suffix(path) == ".tsv" else _sniff_delimiter(header)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-    return names, delimiter
+    try:
+        delimiter = "\t" if _suffix(path) == ".tsv" else _sniff_delimiter(header)
+        names = next(csv.reader([header], delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"the first line of {label} names no columns: {error}") from error
+    return [name.strip() for name in names], delimiter
 
 
 def _sniff_delimiter(header: str) -> str:

@@ -343,6 +343,17 @@ def test_attributes_that_cannot_be_used_cost_the_cell_only():
     assert [row[2] for row in list_rejected(observed)] == ["country", "created_at"]
 
 
+def test_control_characters_never_reach_the_reader():
+    frame = pd.DataFrame(
+        {"account_id": ["a", "a\x1b[2J", "a"], "ts": ["2026-05-01"] * 2 + ["\x1b?"]}
+    )
+    observed = look({"events": frame})
+    assert observed.accounts.column("account_id").to_pylist() == ["a"]
+    (_, account), (_, time) = [row[2:] for row in list_rejected(observed)]
+    assert account == "the account holds control characters"
+    assert time.startswith("'?' is no time")
+
+
 def test_an_identifier_that_only_refused_rows_had_is_none():
     frame = pd.DataFrame({"account_id": ["", "a"], "ts": "2026-05-01", "device_id": ["d1", "d2"]})
     observed = look({"events": frame})

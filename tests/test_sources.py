@@ -191,7 +191,7 @@ def test_a_truncated_gzip_file_is_named(engine, tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
 def test_csv_dialects_are_understood(engine, tmp_path, delimiter, newline, start):
     lines = [["account_id ", '"ts"', "ip"], ["a", "2026-05-01", '"x\ny""z"'], ["b", "", ""]]
@@ -251,6 +251,7 @@ def test_a_field_of_ten_megabytes_is_read(engine, tmp_path):
         (b"\n\n", "is empty: its first line must name the columns"),
         ("account_id,ts\n".encode("utf-16"), "is not UTF-8 text"),
         (b"account_id,\xff\n", "the first line of .* is not UTF-8 text"),
+        (b"a" * 200_000 + b",b\n", "the first line of .* names no columns"),
     ],
 )
 def test_a_csv_file_without_a_readable_header_is_named(engine, tmp_path, data, said):
