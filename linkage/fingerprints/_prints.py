@@ -114,8 +114,9 @@ class _Spool:
         if self._file is None:
             parts, self._parts = self._parts, []
             return np.concatenate(parts) if parts else np.empty(0, self._dtype)
-        self._file.flush()
-        return np.memmap(self._file, self._dtype, mode="r", shape=(self._n,))
+        with self._file:  # the map outlives the file that it was made of
+            self._file.flush()
+            return np.memmap(self._file, self._dtype, mode="r", shape=(self._n,))
 
 
 class AccountCodes:
@@ -158,11 +159,11 @@ class AccountCodes:
         if pa.types.is_integer(kind):
             values, codes = _rank_integers(raw)
             return codes, pa.array(values).cast(kind)
-        names = pa.array(list(self._codes), kind if not pa.types.is_string_view(kind) else None)
+        names = pa.array(list(self._codes), kind)
         order = pc.array_sort_indices(names).to_numpy()
         rank = np.empty(len(order), np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
-        return rank[raw], names.take(pa.array(order)).cast(kind)
+        return rank[raw], names.take(pa.array(order))
 
 
 def _rank_integers(

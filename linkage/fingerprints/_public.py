@@ -86,7 +86,7 @@ def _sample_holders(
 
 def match_known(
     known: Sequence[str],
-    winnower: Winnower,
+    every_shingle: Winnower,
     values: npt.NDArray[np.uint64],
     labels: npt.NDArray[np.int32],
     is_core: npt.NDArray[np.bool_],
@@ -98,8 +98,9 @@ def match_known(
     ----------
     known : sequence of str
         Texts of tools' prompts.
-    winnower : Winnower
-        With the case's key.
+    every_shingle : Winnower
+        With the case's key and a window of one: around slots a template leaves other prints than
+        the known text would.
     values : ndarray of uint64, shape (n prints,)
         Shared prints, sorted.
     labels : ndarray of int32, shape (n prints,)
@@ -114,7 +115,7 @@ def match_known(
     """
     if not known:
         return np.zeros(n_labels, bool)
-    prints = winnower(pa.array(list(known), pa.large_string())).prints
+    prints = every_shingle(pa.array(list(known), pa.large_string())).prints
     is_found = np.isin(values, prints)
     core = np.bincount(labels[is_core], minlength=n_labels)
     found = np.bincount(labels[is_core & is_found], minlength=n_labels)

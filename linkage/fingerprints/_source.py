@@ -120,24 +120,36 @@ def read_columns(batch: pa.RecordBatch) -> Iterator[BatchColumns]:
 
 
 def _plain(column: pa.Array) -> pa.Array:
+    """Return a column decoded from dictionary or view; Arrow cannot take from views."""
     if pa.types.is_dictionary(column.type):
-        return column.cast(column.type.value_type)
-    return column
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _read_times(column: pa.Array) -> npt.NDArray[np.int64] | None:
     if pa.types.is_null(column.type):
         return None
+    if _is_text(column.type):
+        column = _parse_times(column)
     if not pa.types.is_timestamp(column.type):
         raise SchemaError(f"ts must be a timestamp, not {column.type}")
     micros = column.cast(pa.timestamp("us", tz=column.type.tz), safe=False).cast(pa.int64())
     return np.asarray(micros.fill_null(int(NO_TIME)).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _parse_times(column: pa.Array) -> pa.Array:
+    """Read ISO 8601, with or without an offset from UTC."""
+    try:
+        return column.cast(pa.timestamp("us", tz="UTC"))
+    except pa.ArrowInvalid:
+        try:
+            return column.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid as error:
+            raise SchemaError(f"ts must be a timestamp or ISO 8601: {error}") from error
 
 
 def _cut(prompts: pa.Array) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -107,7 +107,8 @@ def templates(
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
     holdings = holdings.select(is_kept[holdings.labels])
     public = _public.find_public(holdings, len(table.accounts), n_labels, config)
-    public |= _public.match_known(known, winnower, shared.values, labels, is_core, n_labels)
+    every_shingle = _prints.Winnower(replace(config, window=1), key)
+    public |= _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
     skeletons = np.full(n_labels, None, object)
     wanted = _widest(holdings, n_labels, config.max_skeletons)
     skeletons[wanted] = _draw(batches, sample, (table, shared, order, labels), wanted)
