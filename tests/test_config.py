@@ -92,6 +92,7 @@ def test_what_is_not_understood_is_named(settings, message):
         ({"min_bits": float("nan")}, r"method\.min_bits must be 0 or more bits; got nan"),
         ({"single_family_bits": -1.0}, r"method\.single_family_bits must be 0 or more bits"),
         ({"rounds": 0}, "rounds must be positive"),
+        ({"merge_rounds": 0}, "merge_rounds must be positive"),
         ({"min_accounts": 1}, r"method\.min_accounts must be at least 2; got 1"),
         ({"dependent_families": ("content",)}, r"must say 'a\+b'; got 'content'"),
         ({"dependent_families": ("a+b+c",)}, r"must say 'a\+b'; got 'a\+b\+c'"),
