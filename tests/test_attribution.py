@@ -121,12 +121,14 @@ def test_a_family_in_which_an_account_shares_nothing_costs():
     assert other < unknown < same
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_scores_are_those_of_a_loop(seed):
+@pytest.mark.parametrize("cap", [16.0, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_are_those_of_a_loop(seed, cap):
     graph = make_random_graph(seed, 40, "payment ip device prompt")
     labels = np.random.default_rng(seed).integers(-1, 4, 40)
-    expected = score_by_loop(graph, labels, FREE)
-    assert score(graph, labels, FREE) == expected
+    config = replace(FREE, max_family_bits=cap)
+    expected = score_by_loop(graph, labels, config)
+    assert score(graph, labels, config) == expected
     assert len(expected) > 100
 
 
@@ -161,13 +163,21 @@ def test_evidence_is_of_members_only_sorted_and_positive():
 
 
 def test_a_single_family_needs_more_than_two_do():
-    crowd = make_strangers(60, "payment", "device")
-    labels = {}
-    for held in ("payment:card", "payment:card device:phone"):
+    crowd = make_strangers(200, "payment", "device")
+    found = {}
+    for held in ("payment:card payment:cash", "payment:card device:phone"):
         graph = make_graph(dict.fromkeys("abcde", held) | crowd)
-        found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c d e"), METHOD)
-        labels[held] = get_members(graph, found.labels)
-    assert labels == {"payment:card": [], "payment:card device:phone": ["a b c d e"]}
+        for bits in (8.0, 0.0):
+            config = replace(METHOD, single_family_bits=bits)
+            labels = label(graph, "a b c d e")
+            labels = attribute_accounts(graph, get_edges(graph), labels, config).labels
+            found[held, bits] = len(get_members(graph, labels))
+    assert found == {
+        ("payment:card payment:cash", 8.0): 0,
+        ("payment:card payment:cash", 0.0): 1,
+        ("payment:card device:phone", 8.0): 1,
+        ("payment:card device:phone", 0.0): 1,
+    }
 
 
 def test_what_everybody_holds_ties_nobody():
@@ -261,31 +271,36 @@ def test_clusters_that_share_nothing_stay_apart():
     assert merge(graph, "a b c d e", "v w x y z") == ["a b c d e", "v w x y z"]
 
 
-def test_a_shared_vendor_of_addresses_merges_nothing():
-    pool = " ".join(f"ip:{i}" for i in range(10))
-    rings = {
-        **dict.fromkeys("abc", f"payment:p {pool}"),
-        **dict.fromkeys("xyz", f"payment:q {pool}"),
-    }
-    graph = make_graph(rings | make_strangers(400, "payment", "ip"))
-    assert merge(graph, "a b c", "x y z") == ["a b c", "x y z"]
+def test_addresses_add_nothing_to_what_merges_clusters():
+    def make_rings(shared):
+        rings = dict.fromkeys("abc", f"prompt:p {shared}") | dict.fromkeys(
+            "xyz", f"prompt:q {shared}"
+        )
+        return make_graph(rings | make_strangers(400, "payment", "ip", "device"))
+
+    apart, together = ["a b c", "x y z"], ["a b c x y z"]
+    assert merge(make_rings("ip:0 ip:1 ip:2 device:phone"), "a b c", "x y z") == apart
+    assert merge(make_rings("payment:card device:phone"), "a b c", "x y z") == together
 
 
-def test_a_popular_identifier_merges_nothing():
-    tool = {f"u{i:02}": "prompt:tool device:common" for i in range(80)}
-    rings = {
-        **dict.fromkeys("abc", "payment:p prompt:tool device:common"),
-        **dict.fromkeys("xyz", "payment:q prompt:tool device:common"),
-    }
-    graph = make_graph(rings | tool | make_strangers(400, "payment", "device"))
-    assert merge(graph, "a b c", "x y z") == ["a b c", "x y z"]
+def test_what_many_others_use_merges_nothing():
+    coupons = " ".join(f"payment:coupon{i}" for i in range(10))
+
+    def make_rings(n_others):
+        others = {f"u{i:02}": f"prompt:tool {coupons}" for i in range(n_others)}
+        rings = dict.fromkeys("abcxyz", f"prompt:tool {coupons}")
+        return make_graph(rings | others | make_strangers(400, "payment", "device"))
+
+    assert merge(make_rings(80), "a b c", "x y z") == ["a b c", "x y z"]
+    assert merge(make_rings(8), "a b c", "x y z") == ["a b c x y z"]
 
 
 def test_what_few_members_use_does_not_stand_for_a_cluster():
+    cards = " ".join(f"payment:both{i}" for i in range(6))
+
     def make_rings(n_sharing):
         return {
-            f"{ring}{i:02}": f"payment:{ring} "
-            + ("payment:both device:both" if i < n_sharing else "")
+            f"{ring}{i:02}": f"payment:{ring} " + (f"{cards} device:both" if i < n_sharing else "")
             for ring in "pq"
             for i in range(30)
         }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from linkage import communities
 from linkage.communities import find_communities
 
 
@@ -55,10 +56,15 @@ def test_strong_evidence_decides_where_an_account_belongs():
 
 @pytest.mark.parametrize("n_accounts", [2, 3, 9, 30])
 @pytest.mark.parametrize("n_identifiers", [1, 2, 3, 4])
-@pytest.mark.parametrize("seed", range(3))
-def test_accounts_that_hold_the_same_identifiers_stay_together(n_accounts, n_identifiers, seed):
+@pytest.mark.parametrize("resolution", [None, 1.0], ids=["ours", "plain"])
+def test_accounts_that_hold_the_same_identifiers_stay_together(
+    n_accounts, n_identifiers, resolution, monkeypatch
+):
+    if resolution is not None:
+        monkeypatch.setattr(communities, "RESOLUTION", resolution)
     edges = tie(range(n_accounts), range(n_identifiers))
-    assert not find_communities(edges, n_accounts, seed=seed).any()
+    for seed in range(3):
+        assert not find_communities(edges, n_accounts, seed=seed).any()
 
 
 def test_no_edges_make_no_communities():
@@ -77,9 +83,9 @@ def test_components_never_mix(seed):
     drawn.add_edges_from(zip(edges["account"], "i" + edges["identifier"].astype(str), strict=True))
     parts = list(nx.connected_components(drawn))
     assert len(parts) > 1
-    communities = group(find_communities(edges, 40, seed=0))
-    assert frozenset().union(*communities) == set(edges["account"])
-    for community in communities:
+    found = group(find_communities(edges, 40, seed=0))
+    assert frozenset().union(*found) == set(edges["account"])
+    for community in found:
         assert sum(community <= part for part in parts) == 1
 
 

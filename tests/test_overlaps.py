@@ -19,6 +19,7 @@ from worlds import (
 )
 
 from linkage import overlaps
+from linkage.config import Config
 from linkage.overlaps import (
     count_overlaps,
     count_tests,
@@ -97,6 +98,16 @@ def test_within_a_family_only_chosen_kinds_overlap():
     assert ("payment:1", "payment:2", 3) in name_rows(graph, found, "left", "right", "n")
     assert ("ip:1", "ip:2", 3) not in name_rows(graph, found, "left", "right", "n")
     assert len(found) == 5
+
+
+def test_a_chosen_kind_does_not_overlap_with_one_of_its_family_that_is_not():
+    kinds = {"voucher": {"family": "payment", "chosen": False}}
+    graph = make_graph(
+        dict.fromkeys("abc", "payment:1 payment:2 voucher:v"), Config.from_dict({"kinds": kinds})
+    )
+    found = count_overlaps(graph, get_edges(graph), METHOD)
+    assert name_rows(graph, found, "left", "right", "n") == [("payment:1", "payment:2", 3)]
+    assert count_tests(graph, get_edges(graph), METHOD) == 1
 
 
 def test_dependent_families_overlap_only_where_the_settings_allow_it():
