@@ -40,6 +40,9 @@ SETTINGS: Final = (
 )
 
 
+INTERRUPTED: Final = "Query interrupted"  # what DuckDB says when Ctrl-C stops a query
+
+
 def quote_name(name: str) -> str:
     """Quote a column's or table's name for SQL.
 
@@ -344,9 +347,19 @@ def _escape_glob(path: str) -> str:
 
 @contextmanager
 def _explained(source: str | None) -> Iterator[None]:
-    """Turn what DuckDB says about an input into a sentence for the person who gave it."""
+    """Turn what DuckDB says about an input into a sentence for the person who gave it.
+
+    A query that Ctrl-C stops ends, in DuckDB, in an InterruptException or a RuntimeError; both
+    become the KeyboardInterrupt that they are.
+    """
     try:
         yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
     except duckdb.OutOfMemoryException as error:
         raise LinkageError(
             "out of memory, and the temporary folder is full or too small: "

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -135,8 +136,10 @@ def test_an_interrupt_leaves_no_half_written_case(demo_inputs, tmp_path):
     assert process.stdout is not None
     process.stdout.readline()  # it has started
     time.sleep(0.5)
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"interrupted" in stderr
+    # Python may end itself by the signal it was sent; to a shell both are 130.
+    assert process.returncode in {130, -signal.SIGINT}
+    assert stderr.startswith(b"linkage: interrupted")
+    assert b"Traceback" not in stderr
     assert not (tmp_path / "case").exists()

@@ -1,8 +1,17 @@
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from linkage.engine import FILE_COLUMN, ROW_COLUMN, Engine, quote_name, quote_text
+from linkage.engine import (
+    FILE_COLUMN,
+    INTERRUPTED,
+    ROW_COLUMN,
+    Engine,
+    _explained,
+    quote_name,
+    quote_text,
+)
 from linkage.errors import ConfigError, InputError
 
 
@@ -104,3 +113,16 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
 def test_no_extension_is_fetched(engine):
     settings = "SELECT current_setting('autoinstall_known_extensions') AS x"
     assert engine.query(settings).to_pylist() == [{"x": False}]
+
+
+@pytest.mark.parametrize(
+    "said", [duckdb.InterruptException("INTERRUPT Error: Interrupted!"), RuntimeError(INTERRUPTED)]
+)
+def test_a_query_stopped_by_ctrl_c_is_a_keyboard_interrupt(said):
+    with pytest.raises(KeyboardInterrupt), _explained("events.parquet"):
+        raise said
+
+
+def test_other_runtime_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="no interrupt"), _explained(None):
+        raise RuntimeError("no interrupt")
