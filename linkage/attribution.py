@@ -22,6 +22,7 @@ __all__ = ["Attribution", "attribute_accounts", "merge_clusters"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_HOLDER_SHARE = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
 SETTLED = 0.001  # share of the clustered accounts that may still move when rounds end
@@ -250,19 +251,30 @@ def _weigh_families(
     strongest = table[~chosen].groupby(keys)["bits"].max()
     bits = pd.concat([added, strongest]).groupby(level=keys).max()
     families: pd.DataFrame = bits.clip(upper=config.max_family_bits).reset_index()
-    independent = graph.find_independent(config.dependent_families)
-    for first, second in zip(*np.nonzero(~independent), strict=True):
-        if first < second:
-            families = _keep_stronger(families, first, second)
-    return families
+    return _keep_independent(families, graph.find_independent(config.dependent_families))
 
 
-def _keep_stronger(families: pd.DataFrame, first: int, second: int) -> pd.DataFrame:
-    """Drop the weaker of two families wherever an account has both."""
-    both = families[families["family"].isin([first, second])]
-    ranked = both.sort_values(["account", "cluster", "bits", "family"])
-    weaker = ranked.index[ranked.duplicated(["account", "cluster"], keep="last")]
-    return families.drop(index=weaker).reset_index(drop=True)
+def _keep_independent(families: pd.DataFrame, independent: Flags) -> pd.DataFrame:
+    """Keep each account's strongest families of those that depend on each other.
+
+    The strongest comes first and rules its dependents out, then the strongest that is left: a
+    family that is itself ruled out rules out nothing.
+    """
+    order = np.lexsort([families[name] for name in ("family", "cluster", "account")])
+    ranked = families.iloc[order].reset_index(drop=True)
+    row = ranked.groupby(["account", "cluster"], sort=False).ngroup().to_numpy()
+    bits = np.full((row.max(initial=-1) + 1, len(independent)), -np.inf)
+    bits[row, ranked["family"].to_numpy()] = ranked["bits"].to_numpy()
+    dependent = ~independent & ~np.eye(len(independent), dtype=bool)
+    kept = np.zeros(bits.shape, bool)
+    for _ in range(len(independent)):
+        best = bits.argmax(axis=1)
+        found = np.flatnonzero(bits[np.arange(len(bits)), best] > -np.inf)
+        kept[found, best[found]] = True
+        bits[found, best[found]] = -np.inf
+        bits[dependent[best] & (np.isin(np.arange(len(bits)), found))[:, None]] = -np.inf
+    strongest: pd.DataFrame = ranked[kept[row, ranked["family"].to_numpy()]]
+    return strongest.reset_index(drop=True)
 
 
 def _penalise_silence(
@@ -334,11 +346,12 @@ def _score_cluster_pairs(
     usage = usage[few & (usage["identifier"].map(nodes) >= 2)]
     n_nodes = int((sizes > 0).sum() + (labels < 0).sum())
     both = usage.merge(usage, on=["identifier", "nodes"])
-    both = both[both["cluster_x"] < both["cluster_y"]]
+    shared = _find_families(graph, config.shared_families)
+    sold = np.isin(graph.family_codes[both["identifier"].to_numpy()], shared)
+    both = both[(both["cluster_x"] < both["cluster_y"]) & ~sold]
     both["bits"] = np.log2(np.minimum(both["share_x"], both["share_y"]) * n_nodes / both["nodes"])
     both = both[both["bits"] > 0].rename(columns={"cluster_x": "account", "cluster_y": "cluster"})
     families = _weigh_families(graph, both[["account", "cluster", "identifier", "bits"]], config)
-    families = families[~families["family"].isin(_find_families(graph, config.shared_families))]
     pairs = families.groupby(["account", "cluster"]).agg(
         score=("bits", "sum"), n_families=("family", "size")
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import log2
 
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from worlds import (
@@ -15,7 +16,12 @@ from worlds import (
     name_rows,
 )
 
-from linkage.attribution import attribute_accounts, merge_clusters, score_accounts
+from linkage.attribution import (
+    _keep_independent,
+    attribute_accounts,
+    merge_clusters,
+    score_accounts,
+)
 
 FREE = replace(METHOD, dependent_families=())
 RING = dict.fromkeys("abcde", "payment:card ip:proxy device:phone")
@@ -314,3 +320,17 @@ def test_what_few_members_use_does_not_stand_for_a_cluster():
 def test_merging_does_not_depend_on_the_numbers_of_clusters():
     graph = make_graph(RING | make_strangers(400, "payment", "ip", "device"))
     assert merge(graph, "e", "c d", "a b") == merge(graph, "a b", "c d", "e")
+
+
+def test_a_family_that_is_ruled_out_rules_nothing_out():
+    families = pd.DataFrame(
+        {
+            "account": 0,
+            "cluster": 0,
+            "family": [0, 1, 2],  # client, network, software
+            "bits": [4.35, 6.34, 4.76],
+        }
+    )
+    independent = np.array([[False, True, False], [True, False, False], [False, False, False]])
+    kept = _keep_independent(families, independent)
+    assert kept["family"].tolist() == [0, 1]  # network rules software out, which spares client
