@@ -9,6 +9,8 @@ True
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from linkage._version import __version__
+
 if TYPE_CHECKING:
     from linkage import datasets, evaluate, fingerprints, simulate
     from linkage.case import read_case, write_case
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from linkage.fingerprints import templates
     from linkage.pipeline import link
     from linkage.result import Result
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Config",

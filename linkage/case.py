@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from linkage.errors import CaseError
 from linkage.result import TABLES, Result
+from linkage.schema import CASE_TABLES
 
-__all__ = ["check_place", "read_case", "write_case"]
+__all__ = ["SCHEMAS", "check_place", "read_case", "read_table", "write_case"]
 
 MANIFEST: Final = "manifest.json"
 
@@ -179,20 +180,53 @@ def read_case(path: str | Path) -> Result:
     if not (place / MANIFEST).is_file():
         raise CaseError(
             f"{str(path)!r} is no case folder: it has no {MANIFEST}; "
-            "make one with: linkage run ... --out " + str(path)
+            f"make one with: linkage run ... --out {path}"
         )
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        tables = {name: _read_table(place / f"{name}.parquet") for name in TABLES}
+    except (OSError, ValueError) as error:
+        raise _call_damaged(place / MANIFEST, error) from error
+    return Result(manifest=manifest, **{name: read_table(place, name) for name in TABLES})
+
+
+def read_table(path: str | Path, name: str) -> pd.DataFrame:
+    """Read one table of a case folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    name : str
+        The table, such as ``"members"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    CaseError
+        If there is no such folder, or the table is missing, damaged or lacks a column.
+    """
+    place = Path(path)
+    file = place / f"{name}.parquet"
+    if not place.is_dir():
+        raise CaseError(f"{place} is no case folder; name the one that `linkage run --out` wrote")
+    if not file.is_file():
+        raise CaseError(f"{place} has no {file.name}; run `linkage run --out {place}` again")
+    try:
+        frame: pd.DataFrame = pq.read_table(file).to_pandas()
     except (OSError, ValueError, pa.ArrowException) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CaseError(f"the case {str(path)!r} is damaged: {first_line}; run it again") from error
-    return Result(manifest=manifest, **tables)
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+        raise _call_damaged(file, error) from error
+    missing = [column for column in CASE_TABLES.get(name, ()) if column not in frame]
+    if missing:
+        raise CaseError(f"{file} lacks {missing}; was it written by another version of linkage?")
     return frame
+
+
+def _call_damaged(file: Path, error: Exception) -> CaseError:
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return CaseError(f"{file} is damaged: {said}; run `linkage run` again")
 
 
 def _list_files() -> set[str]:

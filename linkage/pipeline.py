@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from linkage import __version__
+from linkage._version import __version__
 from linkage.attribution import Attribution, attribute_accounts, merge_clusters
-from linkage.case import check_place, write_case
+from linkage.case import SCHEMAS, check_place, write_case
 from linkage.communities import find_communities
 from linkage.config import Config, load_config
 from linkage.engine import Engine
@@ -263,26 +263,11 @@ def _tabulate(
     by_rank["last_seen"] = span["last_seen"].max()
     clusters = by_rank.assign(cluster_id=number).drop(columns="first_account")
     return {
-        "clusters": clusters.reset_index(drop=True)[CLUSTER_COLUMNS],
+        "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],
         "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
         "evidence": _tabulate_evidence(graph, attribution.evidence, number),
         "observations": _tabulate_observations(graph),
     }
-
-
-CLUSTER_COLUMNS: Final = [
-    "cluster_id",
-    "tier",
-    "n_accounts",
-    "confidence",
-    "q_value",
-    "risk",
-    "families",
-    "first_seen",
-    "last_seen",
-    "explanation",
-    "corroborated",
-]
 
 
 def _tabulate_evidence(

@@ -229,7 +229,9 @@ def test_renamed_accounts_have_the_same_overlaps(seed):
     held = graph.edges.groupby("account")["identifier"].apply(
         lambda codes: " ".join(get_names(graph)[code] for code in codes)
     )
-    other = make_graph({f"b{i:02}": words for i, words in enumerate(rng.permutation(held))})
+    other = make_graph(
+        {f"b{i:02}": words for i, words in enumerate(rng.permutation(held.tolist()))}
+    )
     found = [count_overlaps(g, get_edges(g), METHOD) for g in (graph, other)]
     assert_frame_equal(*found)
     before, after = (

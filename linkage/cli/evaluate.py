@@ -5,11 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linkage.errors import CaseError
-from linkage.schema import CASE_TABLES
-
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 __all__ = ["add_arguments", "run"]
 
@@ -83,10 +80,11 @@ def run(args: argparse.Namespace) -> int:
     LinkageError
         Where the case or the truth cannot be used.
     """
+    from linkage.case import read_table
     from linkage.evaluate import evaluate, read_truth
 
-    clusters = _read_table(args.case, "clusters")
-    members = _read_table(args.case, "members")
+    clusters = read_table(args.case, "clusters")
+    members = read_table(args.case, "members")
     evaluation = evaluate(
         clusters, members, read_truth(args.truth), n_bootstrap=args.bootstrap, seed=args.seed
     )
@@ -97,22 +95,3 @@ def run(args: argparse.Namespace) -> int:
 
     print_evaluation(evaluation)
     return 0
-
-
-def _read_table(case: Path, name: str) -> "pd.DataFrame":
-    """Read one table of a case folder; CaseError where it is missing, damaged or lacks a column."""
-    import pandas as pd
-
-    path = case / f"{name}.parquet"
-    if not case.is_dir():
-        raise CaseError(f"{case} is no case folder; name the folder that `linkage run --out` wrote")
-    if not path.is_file():
-        raise CaseError(f"{case} has no {path.name}; run `linkage run --out {case}` again")
-    try:
-        frame = pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise CaseError(f"{path} is damaged: {error}; run `linkage run` again") from error
-    missing = [column for column in CASE_TABLES[name] if column not in frame]
-    if missing:
-        raise CaseError(f"{path} lacks {missing}; was it written by another version of linkage?")
-    return frame

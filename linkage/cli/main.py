@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from linkage import __version__
+from linkage._version import __version__
 from linkage.errors import LinkageError
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "main"]

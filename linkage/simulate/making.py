@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from linkage import __version__
+from linkage._version import __version__
 from linkage.errors import ConfigError, InputError
 from linkage.simulate.cast import Part, Supplies, join_parts
 from linkage.simulate.draws import make_generator
