@@ -9,6 +9,7 @@ import linkage
 
 ROOT = Path(linkage.__file__).parent
 LAYER = {
+    "_version": 0.0,
     "errors": 0.0,
     "schema": 1.0,
     "config": 1.1,
