@@ -30,8 +30,10 @@ def test_a_set_of_a_single_kind_is_never_called_an_operator():
     assert set(result.clusters["tier"]) <= {"coordinated"}
 
 
-def test_real_prompts_go_through():
+def test_real_prompts_go_through_and_those_of_nobody_are_refused():
     folder = find_set("prompts_chat")
     prompts = pd.read_parquet(folder / "prompts.parquet")[["account_id", "ts", "prompt"]]
     result = linkage.link(events=prompts)
-    assert result.manifest["counts"]["accounts"] == prompts["account_id"].nunique()
+    named = prompts[prompts["account_id"] != ""]
+    assert result.manifest["counts"]["accounts"] == named["account_id"].nunique()
+    assert len(result.rejected) == len(prompts) - len(named)
