@@ -54,6 +54,19 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             *_SPAN,
         ]
     ),
+    "kinds": pa.schema(
+        [
+            ("kind", pa.string()),
+            ("family", pa.string()),
+            ("n_accounts", pa.int64()),
+            ("n_values", pa.int64()),
+            ("n_shared", pa.int64()),
+            ("max_holders", pa.int64()),
+            ("bits", pa.float64()),
+            ("repeats", pa.string()),
+            ("comes_with", pa.string()),
+        ]
+    ),
     "rejected": pa.schema(
         [
             ("source", pa.string()),

@@ -31,13 +31,17 @@ LEIDEN_ITERATIONS = 4  # passes over a component; the gain of further ones is lo
 MIN_MODULARITY = 1e-9  # below it, a cut is no better than none; what is left is rounding
 
 
-def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints:
-    """Group accounts that supported edges tie closely.
+def find_communities(
+    edges: pd.DataFrame, pairs: pd.DataFrame, n_accounts: int, *, seed: int
+) -> Ints:
+    """Group accounts that supported edges, or pairs, tie closely.
 
     Parameters
     ----------
     edges : pandas.DataFrame
         ``account``, ``identifier`` (codes), ``bits`` > 0.
+    pairs : pandas.DataFrame
+        ``left``, ``right`` (account codes), ``bits`` > 0: accounts that are tied directly.
     n_accounts : int
         Number of accounts, N.
     seed : int
@@ -47,7 +51,7 @@ def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints
     -------
     array of int64, shape (N,)
         Community of each account, from 0 in the order of their smallest account; -1 where the
-        account has no supported edge.
+        account has none.
 
     Notes
     -----
@@ -56,12 +60,14 @@ def find_communities(edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints
     cut only where that gains modularity: accounts that all hold the same identifiers stay together.
     """
     labels = np.full(n_accounts, -1, np.int64)
-    if edges.empty:
+    if edges.empty and pairs.empty:
         return labels
     identifiers, local = np.unique(edges["identifier"].to_numpy(), return_inverse=True)
-    accounts, row = np.unique(edges["account"].to_numpy(), return_inverse=True)
-    weights = edges["bits"].to_numpy()
-    source, target = row, len(accounts) + local
+    tied = np.concatenate([edges["account"], pairs["left"], pairs["right"]]).astype(np.int64)
+    accounts, row = np.unique(tied, return_inverse=True)
+    weights = np.concatenate([edges["bits"], pairs["bits"]])
+    source, left, right = np.split(row, [len(edges), len(edges) + len(pairs)])
+    source, target = np.concatenate([source, left]), np.concatenate([len(accounts) + local, right])
     n_nodes = len(accounts) + len(identifiers)
     adjacency = sparse.coo_array((weights, (source, target)), shape=(n_nodes, n_nodes))
     _, component = connected_components(adjacency, directed=False)

@@ -96,11 +96,9 @@ class MethodConfig:
     min_bits: float = 3.0  # support weaker than this, odds of 8 to 1, does not count as support
     max_family_bits: float = 16.0  # most that one family adds to an account's score
     single_family_bits: float = 8.0  # odds needed where one family alone supports a link
-    min_usage: float = 0.1  # share of a cluster's accounts from which on it uses an identifier
-    min_probability: float = 0.5  # posterior from which on an account is a member
+    min_probability: float = 0.9  # posterior from which on an account is reported as a member
     min_accounts: int = 2  # smallest cluster that is reported
-    rounds: int = 10  # most rounds of attribution
-    merge_rounds: int = 2  # times that clusters are merged and accounts attributed anew
+    rounds: int = 20  # most rounds of attribution and merging
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
     # Families of which one brings the other: a program has its own client print and its own
     # prompts, a device its own browser, a gateway its own clients. They never count as two.
@@ -109,17 +107,23 @@ class MethodConfig:
         "content+software",
         "network+software",
     )
+    # "a>b": accounts that share the first share the second anyway. What a program's users have in
+    # common beside it counts only as far as its other users lack it.
+    common_causes: tuple[str, ...] = ("software>content", "software>network")
 
     # Families of what separate operators buy from one vendor: never a reason to merge clusters.
     shared_families: tuple[str, ...] = ("network", "software")
 
     def __post_init__(self) -> None:
         """Refuse numbers outside the range in which they mean something."""
-        _require_positive(self, "max_identifiers", "max_family_bits", "rounds", "merge_rounds")
+        _require_positive(self, "max_identifiers", "max_family_bits", "rounds")
         for pair in self.dependent_families:
             if len(pair.split("+")) != 2 or not all(pair.split("+")):
                 raise ConfigError(f"method.dependent_families must say 'a+b'; got {pair!r}")
-        for name in ("fdr", "min_probability", "min_usage"):
+        for pair in self.common_causes:
+            if len(pair.split(">")) != 2 or not all(pair.split(">")):
+                raise ConfigError(f"method.common_causes must say 'a>b'; got {pair!r}")
+        for name in ("fdr", "min_probability"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ConfigError(f"method.{name} must lie between 0 and 1; got {value!r}")

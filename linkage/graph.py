@@ -32,11 +32,14 @@ class AccountGraph:
     edges : pandas.DataFrame, E rows
         ``account`` and ``identifier`` (codes, int32), ``count``, ``first_seen``, ``last_seen``;
         one row a pair, sorted by it.
+    dependent : tuple of (str, str)
+        Pairs of families that the data show to be no independent evidence of each other.
     """
 
     accounts: pd.DataFrame
     identifiers: pd.DataFrame
     edges: pd.DataFrame
+    dependent: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_accounts(self) -> int:
@@ -74,7 +77,8 @@ class AccountGraph:
         Parameters
         ----------
         dependent : tuple of str
-            Pairs of families such as ``"content+software"`` that are not.
+            Pairs of families such as ``"content+software"`` that are not, beside those that the
+            data show.
 
         Returns
         -------
@@ -82,11 +86,21 @@ class AccountGraph:
             Symmetric; False on the diagonal.
         """
         independent = ~np.eye(len(self.family_names), dtype=bool)
-        for pair in dependent:
-            codes = [self.family_names.index(f) for f in pair.split("+") if f in self.family_names]
+        for pair in [*(pair.split("+") for pair in dependent), *self.dependent]:
+            codes = [self.family_names.index(f) for f in pair if f in self.family_names]
             if len(codes) == 2:
                 independent[np.ix_(codes, codes)] = False
         return independent
+
+    @cached_property
+    def by_identifier(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Rows of the edges sorted by identifier and account, and where each identifier begins.
+
+        Shapes (E,) and (M + 1,).
+        """
+        identifier = self.edges["identifier"].to_numpy()
+        order = np.argsort(identifier, kind="stable")
+        return order, np.searchsorted(identifier[order], np.arange(self.n_identifiers + 1))
 
     def to_matrix(self) -> sparse.csr_array:
         """Return the account x identifier matrix.

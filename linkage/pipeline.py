@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,15 +15,17 @@ import numpy as np
 import pandas as pd
 
 from linkage._version import __version__
-from linkage.attribution import Attribution, attribute_accounts, merge_clusters
+from linkage.attribution import Attribution, attribute_accounts
 from linkage.case import SCHEMAS, check_place, write_case
 from linkage.communities import find_communities
 from linkage.config import Config, load_config
 from linkage.engine import Engine
 from linkage.evidence import corroborate_edges
 from linkage.graph import AccountGraph, build_graph
+from linkage.kinds import find_dependent, find_determined, measure_background, tabulate_kinds
 from linkage.observations import Observed, observe
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
+from linkage.pairs import link_pairs
 from linkage.result import Result
 from linkage.significance import judge_clusters, validate_overlaps
 from linkage.tiers import describe_clusters
@@ -129,9 +132,9 @@ def link(
         chosen=_find_chosen(observed.identifiers, settings),
     )
     strata = _find_strata(graph, settings.method)
-    attribution, q_value = _find_clusters(graph, strata, settings.method, seed, clock)
+    found = _find_clusters(graph, strata, settings, seed, clock)
     with clock.step("describing clusters", "describe"):
-        tables = _tabulate(graph, attribution, q_value, settings.method)
+        tables = _tabulate(found, settings.method)
     result = Result(
         **tables,
         rejected=observed.rejected.to_pandas(),
@@ -140,6 +143,16 @@ def link(
     if out is not None:
         write_case(result, out)
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the method found."""
+
+    attribution: Attribution
+    q_value: np.ndarray[Any, np.dtype[np.float64]]
+    kinds: pd.DataFrame
+    graph: AccountGraph  # with the families that the data show to be dependent
 
 
 class _Clock:
@@ -196,52 +209,82 @@ def _find_strata(graph: AccountGraph, method: MethodConfig) -> np.ndarray[Any, n
 def _find_clusters(
     graph: AccountGraph,
     strata: np.ndarray[Any, np.dtype[np.int64]],
-    method: MethodConfig,
+    config: Config,
     seed: int,
     clock: _Clock,
-) -> tuple[Attribution, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Run the method on the graph; clusters that no overlap supports are dissolved."""
+) -> _Found:
+    """Run the method on the graph."""
+    method = config.method
+    with clock.step("judging kinds of identifiers", "kinds"):
+        determined = find_determined(graph)
+        dependent = find_dependent(graph, determined, frozenset(config.kinds))
+        graph = replace(graph, dependent=dependent)
     with clock.step("counting overlaps of identifiers", "overlaps"):
         edges = select_edges(graph, method.max_identifiers)
         pairs = count_overlaps(graph, edges, method)
     with clock.step("validating overlaps against chance", "validate"):
         n_tests = count_tests(graph, edges, method)
         expected = expect_overlaps(graph, pairs, strata)
+        background = measure_background(graph, edges, pairs, expected)
+        expected *= background[
+            graph.kind_codes[pairs["left"].to_numpy()], graph.kind_codes[pairs["right"].to_numpy()]
+        ]
         overlaps = validate_overlaps(pairs, expected, n_tests, method)
     with clock.step("weighing evidence", "evidence"):
         weighed = corroborate_edges(graph, edges, overlaps, method)
+        linked = link_pairs(graph, edges, method)
     with clock.step("finding communities", "communities"):
-        labels = find_communities(weighed, graph.n_accounts, seed=seed)
+        labels = find_communities(weighed, linked, graph.n_accounts, seed=seed)
     with clock.step("attributing accounts", "attribution"):
-        for _ in range(method.merge_rounds):
-            labels = merge_clusters(graph, edges, labels, method)
-            attribution = attribute_accounts(graph, edges, labels, method)
-            labels = attribution.labels
+        attribution = attribute_accounts(graph, edges, labels, method, strata=strata)
     with clock.step("judging clusters", "significance"):
-        q_value = judge_clusters(graph, edges, attribution.labels, overlaps, n_tests)
-    return _dissolve(attribution, q_value >= 1), q_value
-
-
-def _dissolve(attribution: Attribution, chance: np.ndarray[Any, np.dtype[np.bool_]]) -> Attribution:
-    """Take back the clusters that chance explains entirely."""
-    labels = attribution.labels
-    gone = (labels >= 0) & np.append(chance, False)[labels]
-    return Attribution(
-        labels=np.where(gone, -1, labels),
-        probability=np.where(gone, 0.0, attribution.probability),
-        evidence=attribution.evidence[
-            ~chance[attribution.evidence["cluster"].to_numpy()]
-        ].reset_index(drop=True),
+        q_value = judge_clusters(
+            graph,
+            edges,
+            attribution.labels,
+            strata,
+            _list_matches(attribution, method),
+            overlaps,
+            n_tests,
+        )
+    return _Found(
+        attribution=_keep_sure(attribution, method),
+        q_value=q_value,
+        kinds=tabulate_kinds(graph, determined, background),
+        graph=graph,
     )
 
 
-def _tabulate(
-    graph: AccountGraph,
-    attribution: Attribution,
-    q_value: np.ndarray[Any, np.dtype[np.float64]],
-    method: MethodConfig,
-) -> dict[str, pd.DataFrame]:
+def _list_matches(attribution: Attribution, method: MethodConfig) -> pd.DataFrame:
+    """Return the families in which accounts have enough in common with clusters."""
+    row, family = np.nonzero(attribution.scores.bits >= method.min_bits)
+    return pd.DataFrame(
+        {
+            "account": attribution.scores.account[row],
+            "cluster": attribution.scores.cluster[row],
+            "family": family,
+        }
+    )
+
+
+def _keep_sure(attribution: Attribution, method: MethodConfig) -> Attribution:
+    """Drop members that are not sure enough, and clusters that become too small."""
+    labels = attribution.labels
+    sure = (labels >= 0) & (attribution.probability >= method.min_probability)
+    n_sure = np.bincount(labels[sure], minlength=int(labels.max(initial=-1)) + 1)
+    kept = sure & np.append(n_sure >= method.min_accounts, False)[labels]
+    evidence = attribution.evidence
+    return replace(
+        attribution,
+        labels=np.where(kept, labels, -1),
+        probability=np.where(kept, attribution.probability, 0.0),
+        evidence=evidence[kept[evidence["account"].to_numpy()]].reset_index(drop=True),
+    )
+
+
+def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     """Turn codes back into ids; clusters are numbered from 1, the riskiest first."""
+    graph, attribution, q_value = found.graph, found.attribution, found.q_value
     labels, probability = attribution.labels, attribution.probability
     table = describe_clusters(graph, labels, probability, attribution.evidence, q_value, method)
     member = np.flatnonzero(labels >= 0)
@@ -267,6 +310,7 @@ def _tabulate(
         "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
         "evidence": _tabulate_evidence(graph, attribution.evidence, number),
         "observations": _tabulate_observations(graph),
+        "kinds": found.kinds,
     }
 
 

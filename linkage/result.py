@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Result"]
 
-TABLES: Final = ("clusters", "members", "evidence", "rejected", "observations")
+TABLES: Final = ("clusters", "members", "evidence", "kinds", "rejected", "observations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -47,6 +47,9 @@ class Result:
         ``cluster_id``, ``account_id``, ``kind``, ``value``, ``bits`` (log2 likelihood ratio),
         ``family``, ``n_accounts`` (that hold it anywhere), ``count``, ``first_seen``,
         ``last_seen``.
+    kinds : pandas.DataFrame
+        What each kind of identifier was found to be worth: ``kind``, ``family``, ``n_accounts``,
+        ``n_values``, ``n_shared``, ``max_holders``, ``bits``, ``repeats``, ``comes_with``.
     rejected : pandas.DataFrame
         ``source``, ``row``, ``column``, ``reason``: input that was refused.
     observations : pandas.DataFrame
@@ -59,6 +62,7 @@ class Result:
     clusters: pd.DataFrame
     members: pd.DataFrame
     evidence: pd.DataFrame
+    kinds: pd.DataFrame
     rejected: pd.DataFrame
     observations: pd.DataFrame
     manifest: dict[str, Any]

@@ -87,7 +87,13 @@ def adjust_p_values(p_value: Floats, n_tests: int) -> Floats:
 
 
 def judge_clusters(
-    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, overlaps: pd.DataFrame, n_tests: int
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    labels: Ints,
+    strata: Ints,
+    matches: pd.DataFrame,
+    overlaps: pd.DataFrame,
+    n_tests: int,
 ) -> Floats:
     """Return the q-value of each cluster.
 
@@ -96,8 +102,11 @@ def judge_clusters(
     graph : AccountGraph
     edges : pandas.DataFrame
         ``account``, ``identifier``: the edges that were counted.
-    labels : array of int64, shape (N,)
-        Cluster of each account, -1 for none.
+    labels, strata : array of int64, shape (N,)
+        Cluster of each account, -1 for none; stratum of each account.
+    matches : pandas.DataFrame
+        ``account``, ``cluster``, ``family`` (code): families in which an account, member or not,
+        has enough in common with a cluster.
     overlaps : pandas.DataFrame
         Validated overlaps: ``left``, ``right``, ``p_value``.
     n_tests : int
@@ -106,22 +115,24 @@ def judge_clusters(
     Returns
     -------
     array of float64, shape (clusters,)
-        1 for a cluster that no overlap of two of its members supports.
+        1 for a cluster that nothing supports but one family.
 
     Notes
     -----
-    A cluster's strongest overlap of two families has a p-value that was searched for over all
-    ``n_tests`` pairs. Under the null, families are independent given who holds what in one of them,
-    so each further family f multiplies it by min(1, M_f p), p being its strongest overlap with a
-    family that counts already and M_f the number of its identifiers that could have been it. The
-    product bounds the number of clusters as strong that chance makes; Benjamini and Hochberg (1995)
-    over the clusters found turns it into a false-discovery rate. An overlap counts when at least
-    two members hold both identifiers.
+    Under the null, families are independent within a stratum. If n_fs accounts of stratum s match
+    a cluster in family f, chance makes ``sum_s n_fs n_gs / N_s`` of them match it in g too
+    (Poisson); so it is for an overlap of two identifiers that two members hold. The smallest
+    p-value was searched for over all ``n_tests`` pairs of identifiers. Each further family f
+    multiplies it by min(1, M_f p), p being its smallest with a family that counts already and M_f
+    the number of its identifiers that could have been it. The product bounds the number of
+    clusters as strong that chance makes; Benjamini and Hochberg (1995) over the clusters found
+    turns it into a false-discovery rate.
     """
     n_families = len(graph.family_names)
     best = _find_best_by_families(graph, labels, overlaps)
     if best.size == 0:
         return np.ones(len(best))
+    best = np.minimum(best, _test_matches(strata, matches, best.shape))
     holders = np.bincount(edges["identifier"], minlength=graph.n_identifiers)
     options = np.bincount(graph.family_codes[holders >= 2], minlength=n_families)
     row = np.arange(len(best))
@@ -136,6 +147,30 @@ def judge_clusters(
         log_p += np.log10(np.maximum(factor[row, chosen], TINY))
         joined[row, chosen] |= factor[row, chosen] < 1
     return adjust_p_values(10**log_p, max(n_tests, len(best)))
+
+
+def _test_matches(strata: Ints, matches: pd.DataFrame, shape: tuple[int, ...]) -> Floats:
+    """Return the p-value of matching each cluster in two families at once, 1 on the diagonal."""
+    n_clusters, n_families = shape[0], shape[1]
+    population = np.bincount(strata)
+    cluster, account = matches["cluster"].to_numpy(), matches["account"].to_numpy()
+    who, row = np.unique(account * n_clusters + cluster, return_inverse=True)
+    holds = np.zeros((len(who), n_families), bool)
+    holds[row, matches["family"].to_numpy()] = True
+    where, cell = np.unique(
+        strata[who // n_clusters] * n_clusters + who % n_clusters, return_inverse=True
+    )
+    p_value = np.ones(shape)
+    for f in range(n_families):
+        n_f = np.bincount(cell, holds[:, f], minlength=len(where))
+        for g in range(f + 1, n_families):
+            n_g = np.bincount(cell, holds[:, g], minlength=len(where))
+            chance = n_f * n_g / population[where // n_clusters]
+            expected = np.bincount(where % n_clusters, chance, minlength=n_clusters)
+            both = np.bincount(who % n_clusters, holds[:, f] & holds[:, g], minlength=n_clusters)
+            found = np.asarray(stats.poisson.sf(both - 1, expected))
+            p_value[:, f, g] = p_value[:, g, f] = np.where(both >= 2, found, 1.0)
+    return p_value
 
 
 def _find_best_by_families(graph: AccountGraph, labels: Ints, overlaps: pd.DataFrame) -> Floats:

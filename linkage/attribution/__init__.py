@@ -1,0 +1,17 @@
+"""Attribution: which cluster an account belongs to, how surely, and by which identifiers.
+
+A cluster's profile says, of each identifier that its members use, how much more often they use it
+than everybody does. Every account, clustered or not, is scored against every profile that it
+touches, as if it were not a member itself; the best cluster takes it if the score outweighs the
+cluster's rarity. Repeated until nothing moves, this is expectation maximisation.
+"""
+
+from linkage.attribution.attribute import (
+    Attribution,
+    Scores,
+    attribute_accounts,
+    merge_clusters,
+    score_accounts,
+)
+
+__all__ = ["Attribution", "Scores", "attribute_accounts", "merge_clusters", "score_accounts"]

@@ -1,0 +1,283 @@
+"""Profiles of clusters, and what accounts have in common with them.
+
+A cluster's profile is how many of its members hold each identifier. An account is compared with
+every profile that it touches, as if it were not a member itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkage.graph import AccountGraph
+
+__all__ = ["Matches", "Profiles", "count_members", "expand", "match_accounts", "weigh_members"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
+MIN_ROWS: Final = 1024  # room for matches at the start; it is doubled when full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """What accounts have in common with clusters: R rows, F families.
+
+    Attributes
+    ----------
+    account, cluster : array of int64, shape (R,)
+        Sorted by account.
+    own : array of bool, shape (R,)
+        Whether the account is a member of the cluster.
+    best, total : array of float32, shape (R, F)
+        Bits of the strongest identifier of a family that they have in common, and of all of them.
+    hits : array of float32, shape (R, F)
+        Identifiers of a family that they have in common.
+    """
+
+    account: Ints
+    cluster: Ints
+    own: Flags
+    best: Floats
+    total: Floats
+    hits: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiles:
+    """How many members of each cluster hold each identifier.
+
+    Attributes
+    ----------
+    starts : array of int64, shape (M + 1,)
+        Where each identifier's rows begin.
+    cluster, n : array of int64
+        One row an identifier and a cluster that uses it.
+    sizes : array of int64, shape (C,)
+        Members of each cluster.
+    key : array of int64
+        Identifier x C + cluster of each row, sorted.
+    """
+
+    starts: Ints
+    cluster: Ints
+    n: Ints
+    sizes: Ints
+    key: Ints
+
+    @classmethod
+    def count(cls, graph: AccountGraph, edges: pd.DataFrame, labels: Ints) -> Profiles:
+        """Count the profiles of clusters.
+
+        Parameters
+        ----------
+        graph : AccountGraph
+        edges : pandas.DataFrame
+            ``account``, ``identifier``: the edges that take part.
+        labels : array of int64, shape (N,)
+            Cluster of each account, -1 for none.
+
+        Returns
+        -------
+        Profiles
+        """
+        sizes = count_members(labels)
+        cluster = labels[edges["account"].to_numpy()]
+        member = cluster >= 0
+        identifier = edges["identifier"].to_numpy(np.int64)[member]
+        key, n = np.unique(identifier * max(len(sizes), 1) + cluster[member], return_counts=True)
+        codes = key // max(len(sizes), 1)
+        return cls(
+            starts=np.searchsorted(codes, np.arange(graph.n_identifiers + 1)),
+            cluster=key % max(len(sizes), 1),
+            n=n,
+            sizes=sizes,
+            key=key,
+        )
+
+    def look_up(self, identifier: Ints, cluster: Ints) -> Ints:
+        """Return how many members of a cluster hold an identifier, shape of ``identifier``."""
+        if not len(self.n):
+            return np.zeros(len(identifier), np.int64)
+        n_clusters = len(self.sizes)
+        wanted = identifier * n_clusters + cluster
+        row = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        return np.where(self.key[row] == wanted, self.n[row], 0)
+
+
+def count_members(labels: Ints) -> Ints:
+    """Return the number of members of each cluster, shape (C,)."""
+    return np.bincount(labels[labels >= 0], minlength=int(labels.max(initial=-1)) + 1)
+
+
+def expand(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Return, for ranges [begin, end), each range's number beside each position in it."""
+    lengths = end - begin
+    owner = np.repeat(np.arange(len(begin)), lengths)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return owner, begin[owner] + offset
+
+
+def match_accounts(
+    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, profiles: Profiles
+) -> Matches:
+    """Compare accounts with the profiles that they touch.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    edges : pandas.DataFrame
+        ``account``, ``identifier``, sorted: the edges that take part.
+    labels : array of int64, shape (N,)
+        Cluster of each account, -1 for none.
+    profiles : Profiles
+        Of these labels.
+
+    Returns
+    -------
+    Matches
+        A row for every member and its cluster, and for every account and a cluster whose members
+        are at least ``MIN_HOLDER_SHARE`` of the holders of an identifier of the account: an
+        identifier leads to a bounded number of clusters, and the cost is linear in edges.
+
+    Notes
+    -----
+    With n_cj of a cluster's |c| accounts holding identifier j, which d_j of N accounts hold::
+
+        bits_cj = log2( (n_cj + d_j / N) / (|c| + 1) / (d_j / N) )
+
+    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing.
+    """
+    account, cluster, best, total, hits = _compile_kernel()(
+        np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
+        edges["identifier"].to_numpy(np.int64),
+        graph.family_codes,
+        len(graph.family_names),
+        profiles.starts,
+        profiles.cluster,
+        profiles.n,
+        profiles.sizes,
+        graph.holders,
+        labels,
+    )
+    return Matches(
+        account=account,
+        cluster=cluster,
+        own=labels[account] == cluster,
+        best=best,
+        total=total,
+        hits=hits,
+    )
+
+
+def weigh_members(
+    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, profiles: Profiles
+) -> pd.DataFrame:
+    """Return what each identifier of a member says for its membership.
+
+    Parameters
+    ----------
+    graph, edges, labels, profiles
+        As for :func:`match_accounts`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``account``, ``cluster``, ``identifier``, ``bits`` > 0, sorted by account and identifier.
+    """
+    account = edges["account"].to_numpy(np.int64)
+    cluster = labels[account]
+    member = np.flatnonzero(cluster >= 0)
+    account, cluster = account[member], cluster[member]
+    identifier = edges["identifier"].to_numpy(np.int64)[member]
+    others = profiles.look_up(identifier, cluster) - 1
+    rate = np.maximum(graph.holders[identifier] - 1, 1) / (graph.n_accounts - 1)
+    bits = np.log2((others + rate) / profiles.sizes[cluster] / rate)
+    table = pd.DataFrame(
+        {"account": account, "cluster": cluster, "identifier": identifier, "bits": bits}
+    )
+    return table[(others > 0) & (bits > 0)].reset_index(drop=True)
+
+
+@cache
+def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats, Floats, Floats]]:
+    """Return the compiled loop over accounts; importing numba costs, so only when it is used."""
+    from numba import njit
+
+    compiled: Callable[..., tuple[Ints, Ints, Floats, Floats, Floats]] = njit(
+        nogil=True, cache=True
+    )(_match)
+    return compiled
+
+
+def _match(
+    starts: Any,
+    identifiers: Any,
+    family: Any,
+    n_families: int,
+    profile_starts: Any,
+    profile_cluster: Any,
+    profile_n: Any,
+    sizes: Any,
+    holders: Any,
+    labels: Any,
+) -> Any:
+    """Go through accounts, their identifiers, and the clusters that use those."""
+    n_accounts, room, n_rows = len(starts) - 1, MIN_ROWS, 0
+    accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
+    says = np.zeros((3, room, n_families), np.float32)  # best, total, hits
+    slot, touched = np.full(len(sizes), -1, np.int64), np.empty(len(sizes), np.int64)
+    for a in range(n_accounts):
+        own, n_touched = labels[a], 0
+        if own >= 0:
+            slot[own], touched[0], n_touched = 0, own, 1
+        for p in range(starts[a], starts[a + 1]):
+            i = identifiers[p]
+            for q in range(profile_starts[i], profile_starts[i + 1]):
+                c = profile_cluster[q]
+                if slot[c] < 0 and profile_n[q] >= MIN_HOLDER_SHARE * holders[i]:
+                    slot[c] = n_touched
+                    touched[n_touched] = c
+                    n_touched += 1
+        while n_rows + n_touched > room:
+            more_accounts, more_clusters = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
+            more_says = np.zeros((3, 2 * room, n_families), np.float32)
+            more_accounts[:room], more_clusters[:room] = accounts, clusters
+            more_says[:, :room] = says
+            accounts, clusters, says, room = more_accounts, more_clusters, more_says, 2 * room
+        for s in range(n_touched):
+            accounts[n_rows + s], clusters[n_rows + s] = a, touched[s]
+        for p in range(starts[a], starts[a + 1]):
+            i = identifiers[p]
+            for q in range(profile_starts[i], profile_starts[i + 1]):
+                c = profile_cluster[q]
+                itself = 1 if c == own else 0
+                n = profile_n[q] - itself
+                if slot[c] < 0 or n < 1:
+                    continue
+                rate = max(holders[i] - itself, 1) / (n_accounts - 1)
+                bits = np.log2((n + rate) / (sizes[c] - itself + 1) / rate)
+                if bits > 0:
+                    row, f = n_rows + slot[c], family[i]
+                    says[0, row, f] = max(says[0, row, f], bits)
+                    says[1, row, f] += bits
+                    says[2, row, f] += 1
+        for s in range(n_touched):
+            slot[touched[s]] = -1
+        n_rows += n_touched
+    return (
+        accounts[:n_rows],
+        clusters[:n_rows],
+        says[0, :n_rows],
+        says[1, :n_rows],
+        says[2, :n_rows],
+    )
