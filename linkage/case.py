@@ -36,6 +36,7 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             *_SPAN,
             ("explanation", pa.string()),
             ("corroborated", pa.float64()),
+            ("purpose", pa.float64()),
         ]
     ),
     "members": pa.schema(

@@ -308,7 +308,9 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     return {
         "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],
         "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
-        "evidence": _tabulate_evidence(graph, attribution.evidence, number),
+        "evidence": _tabulate_evidence(
+            graph, attribution.evidence[attribution.evidence["bits"] > 0], number
+        ),
         "observations": _tabulate_observations(graph),
         "kinds": found.kinds,
     }

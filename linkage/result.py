@@ -40,7 +40,8 @@ class Result:
         shared), ``n_accounts``, ``confidence`` (probability that it is one operator), ``q_value``,
         ``risk`` (0 to 1, for ranking), ``families``, ``first_seen``, ``last_seen``,
         ``explanation`` (the innocent one that covers it, or empty), ``corroborated`` (share of
-        accounts that two independent families support).
+        accounts that two independent families support), ``purpose`` (share of the accounts'
+        activity that are prompts which mostly they use).
     members : pandas.DataFrame
         ``account_id``, ``cluster_id``, ``probability``; an account is in one cluster at most.
     evidence : pandas.DataFrame

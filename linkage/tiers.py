@@ -24,8 +24,10 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
-# How far a tier is believed to be one operator, before anyone has looked.
+# How far a tier is believed to be one operator, before anyone has looked. What has an innocent
+# explanation and a common purpose is believed half as far as the purpose goes.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.05}
+EXPLAINED_BELIEF: Final = 0.5
 
 
 def describe_clusters(
@@ -46,7 +48,8 @@ def describe_clusters(
     probability : array of float64, shape (N,)
         Posterior of membership.
     evidence : pandas.DataFrame
-        ``account``, ``cluster``, ``identifier``, ``bits``.
+        ``account``, ``cluster``, ``identifier``, ``bits`` (that count), ``alone`` (that the
+        identifier would say by itself).
     q_value : array of float64, shape (clusters,)
     config : MethodConfig
         ``min_bits`` is what counts as support, ``fdr`` what counts as significant.
@@ -55,64 +58,108 @@ def describe_clusters(
     -------
     pandas.DataFrame, indexed by cluster
         ``tier``, ``n_accounts``, ``confidence``, ``q_value``, ``risk``, ``families``,
-        ``explanation``, ``corroborated``.
+        ``explanation``, ``corroborated``, ``purpose``.
 
     Notes
     -----
     Three innocent explanations are tested. *organisation*: more than half of the accounts have
     addresses at one mail domain that is not public. *household*: few accounts, two or more of them
-    at one address, no prompts shared. *gathering* (a class, a hackathon, a build farm): half of the
-    accounts at one address share prompts, and nothing else.
+    at one address. *gathering* (a class, a hackathon, a build farm): the accounts share prompts,
+    and half of their activity is at addresses that half of them use, and nothing else is shared.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
-    prompts. A cluster that is explained and shares no prompts is ``shared``; one that is explained
-    and does share prompts is left open, ``coordinated``. Without an explanation, two independent
-    families and a small q-value make it ``operator``, unless its prompts are known and not shared.
+    prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
+    which mostly they use; colleagues share a tool, and do other things most of the time. Where the
+    purpose takes at least half of the activity, no innocent explanation stands. Otherwise a
+    cluster that is explained and shares no prompts is ``shared``; one that is explained and does
+    share prompts is left open, ``coordinated``. Without an explanation, two independent families
+    and a small q-value make it ``operator``, unless its prompts are known and not shared.
 
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
-    belief in the tier (1, 1/2, 1/20). ``risk`` is confidence x (1 - 1/n), for ranking.
+    belief in the tier (1, 1/2, 1/20; half the purpose where an explanation stands beside it).
+    ``risk`` is confidence x (1 - 1/n), for ranking.
     """
-    families = _support_by_family(graph, evidence, config)
+    counted = evidence[evidence["bits"] >= config.min_bits]
+    families = _support_by_family(graph, counted)
     sizes = pd.Series(labels[labels >= 0]).value_counts().sort_index().rename("n_accounts")
     table = sizes.rename_axis("cluster").to_frame()
     table["q_value"] = q_value[table.index]
-    share = pd.crosstab(families["cluster"], families["family"])
-    share = share.reindex(index=table.index, columns=range(len(graph.family_names)), fill_value=0)
-    supports = share.div(table["n_accounts"], axis=0).to_numpy() >= HALF
+    supports = _find_supports(graph, families, table)
     independent = graph.find_independent(config.dependent_families)
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
-    content = _hold_family(graph, supports, "content")
-    table["explanation"] = _explain_innocently(graph, labels, table, supports)
+    alone = _support_by_family(graph, evidence[evidence["alone"] >= config.min_bits])
+    content = _hold_family(graph, _find_supports(graph, alone, table), "content")
+    activity = _count_activity(graph)
+    table["purpose"] = _measure_purpose(graph, labels, table, activity)
+    found = _explain_innocently(graph, labels, table, supports, content, activity)
+    table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     n_independent = _count_independent(supports, independent)
+    explained = table["explanation"] != ""
     table["tier"] = np.select(
         [
-            (table["explanation"] != "") & ~content,
-            (table["explanation"] == "")
-            & (n_independent >= 2)
-            & (table["q_value"] <= config.fdr)
-            & purpose,
+            explained & ~content,
+            ~explained & (n_independent >= 2) & (table["q_value"] <= config.fdr) & purpose,
         ],
         ["shared", "operator"],
         "coordinated",
     )
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
     belief = table["tier"].map(TIER_BELIEF).astype(float)
+    belief = belief.mask(explained & content, EXPLAINED_BELIEF * table["purpose"])
     table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"] * belief
     table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
 
 
-def _support_by_family(
-    graph: AccountGraph, evidence: pd.DataFrame, config: MethodConfig
-) -> pd.DataFrame:
+def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFrame) -> Flags:
+    """Return which families support at least half of each cluster, shape (clusters, families)."""
+    share = pd.crosstab(families["cluster"], families["family"])
+    share = share.reindex(index=table.index, columns=range(len(graph.family_names)), fill_value=0)
+    return np.asarray(share.div(table["n_accounts"], axis=0).to_numpy() >= HALF)
+
+
+def _support_by_family(graph: AccountGraph, strong: pd.DataFrame) -> pd.DataFrame:
     """Return ``cluster``, ``account``, ``family`` where the family supports the account."""
-    strong = evidence[evidence["bits"] >= config.min_bits]
     family = graph.family_codes[strong["identifier"].to_numpy()]
     return strong.assign(family=family)[["cluster", "account", "family"]].drop_duplicates()
+
+
+def _count_activity(graph: AccountGraph) -> Floats:
+    """Return how often each account was seen: the most that any one kind tells, shape (N,)."""
+    kinds = graph.kind_codes[graph.edges["identifier"].to_numpy()]
+    n_kinds = int(graph.kind_codes.max(initial=0)) + 1
+    key = graph.edges["account"].to_numpy(np.int64) * n_kinds + kinds
+    told = np.bincount(key, graph.edges["count"], minlength=graph.n_accounts * n_kinds)
+    return np.asarray(told.reshape(-1, n_kinds).max(axis=1, initial=0))
+
+
+def _measure_purpose(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
+) -> pd.Series[float]:
+    """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1."""
+    used = _count_use(graph, labels, "content")
+    theirs = used[
+        (used["n"] >= 2) & (used["n"] >= HALF * graph.holders[used["identifier"].to_numpy()])
+    ]
+    spent = theirs.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
+    total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
+    share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
+    return share
+
+
+def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
+    """Return ``cluster``, ``identifier``, ``n`` (members that hold it), ``count`` (sightings)."""
+    edges = graph.edges
+    of_family = (graph.identifiers["family"] == family).to_numpy()[edges["identifier"].to_numpy()]
+    cluster = labels[edges["account"].to_numpy()]
+    keep = of_family & (cluster >= 0)
+    held = edges.loc[keep, ["identifier", "count"]].assign(cluster=cluster[keep])
+    used = held.groupby(["cluster", "identifier"])["count"].agg(["size", "sum"]).reset_index()
+    return used.rename(columns={"size": "n", "sum": "count"})
 
 
 def _share_corroborated(
@@ -158,19 +205,35 @@ def _know_prompts(graph: AccountGraph, labels: Ints, table: pd.DataFrame) -> Fla
 
 
 def _explain_innocently(
-    graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: np.ndarray[Any, Any]
+    graph: AccountGraph,
+    labels: Ints,
+    table: pd.DataFrame,
+    supports: Flags,
+    content: Flags,
+    activity: Floats,
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
-    content = _hold_family(graph, supports, "content")
     other = [name not in PLACE_AND_TASK for name in graph.family_names]
-    at_one_address = _cover(graph, labels, table, "ip")
     few = table["n_accounts"] <= MAX_HOUSEHOLD
-    household = few & (table["n_accounts"] * at_one_address >= 2) & ~content
-    gathering = content & (at_one_address >= HALF) & ~supports[:, other].any(axis=1)
+    household = few & (table["n_accounts"] * _cover(graph, labels, table, "ip") >= 2)
+    together = _stay_together(graph, labels, table, activity) >= HALF
+    gathering = content & together & ~supports[:, other].any(axis=1)
     organisation = _cover(graph, labels, table, "email_domain") > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
     found: list[str] = np.where(organisation, "organisation", rest).tolist()
     return found
+
+
+def _stay_together(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
+) -> pd.Series[float]:
+    """Return the share of a cluster's activity at addresses that half of its accounts use."""
+    used = _count_use(graph, labels, "network")
+    sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
+    spent = used[used["n"].to_numpy() >= HALF * sizes].groupby("cluster")["count"].sum()
+    total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
+    share: pd.Series[float] = spent.reindex(table.index, fill_value=0) / total.clip(lower=1)
+    return share
 
 
 def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:

@@ -65,8 +65,9 @@ class Attribution:
     probability : array of float64, shape (N,)
         Posterior that the account belongs to its cluster; 0 where it has none.
     evidence : pandas.DataFrame
-        ``account``, ``cluster``, ``identifier``, ``bits``: what each identifier of a member says
-        for its membership, judged without the member itself; sorted.
+        ``account``, ``cluster``, ``identifier``, ``alone`` > 0: bits that the identifier of a
+        member would say by itself, judged without the member; ``bits``: what it counts, no more
+        than its family says; sorted.
     scores : Scores
         Of these labels: how well accounts fit this cluster and others.
     """
@@ -284,6 +285,6 @@ def _explain_members(
     says = np.zeros((graph.n_accounts, len(graph.family_names)))
     says[scores.account[scores.own]] = scores.bits[scores.own]
     family = graph.family_codes[evidence["identifier"].to_numpy()]
-    evidence["bits"] = np.minimum(evidence["bits"], says[evidence["account"].to_numpy(), family])
-    kept = evidence[evidence["bits"] > 0]
-    return kept.sort_values(["cluster", "account", "identifier"], ignore_index=True)
+    counted = np.minimum(evidence["alone"], says[evidence["account"].to_numpy(), family])
+    evidence["bits"] = np.maximum(counted, 0)
+    return evidence.sort_values(["cluster", "account", "identifier"], ignore_index=True)

@@ -192,7 +192,8 @@ def weigh_members(
     Returns
     -------
     pandas.DataFrame
-        ``account``, ``cluster``, ``identifier``, ``bits`` > 0, sorted by account and identifier.
+        ``account``, ``cluster``, ``identifier``, ``alone`` > 0 (bits), sorted by account and
+        identifier.
     """
     account = edges["account"].to_numpy(np.int64)
     cluster = labels[account]
@@ -203,7 +204,7 @@ def weigh_members(
     rate = np.maximum(graph.holders[identifier] - 1, 1) / (graph.n_accounts - 1)
     bits = np.log2((others + rate) / profiles.sizes[cluster] / rate)
     table = pd.DataFrame(
-        {"account": account, "cluster": cluster, "identifier": identifier, "bits": bits}
+        {"account": account, "cluster": cluster, "identifier": identifier, "alone": bits}
     )
     return table[(others > 0) & (bits > 0)].reset_index(drop=True)
 
