@@ -118,16 +118,20 @@ def attribute_accounts(
     """
     if strata is None:
         strata = np.zeros(graph.n_accounts, np.int64)
+    n_clusters = int(labels.max(initial=-1)) + 1
+    changed = np.ones(n_clusters, bool)
+    scores = _rescore(graph, edges, labels, config, strata, changed, None)
     for _ in range(config.rounds):
-        scores = score_accounts(graph, edges, labels, config, strata=strata)
         hosts = merge_clusters(graph, labels, scores, config)
         updated = np.append(hosts, -1)[_choose_clusters(scores, graph.n_accounts, config)]
         updated = _drop_small(updated, config.min_accounts)
-        moved = np.count_nonzero(updated != labels)
+        moved = updated != labels
+        changed = np.zeros(n_clusters, bool)
+        changed[np.concatenate([labels[moved & (labels >= 0)], updated[moved & (updated >= 0)]])] = 1
         labels = updated
-        if moved <= SETTLED * np.count_nonzero(labels >= 0):
+        scores = _rescore(graph, edges, labels, config, strata, changed, scores)
+        if np.count_nonzero(moved) <= SETTLED * np.count_nonzero(labels >= 0):
             break
-    scores = score_accounts(graph, edges, labels, config, strata=strata)
     return Attribution(
         labels=labels,
         probability=_find_posterior(scores, graph.n_accounts),
@@ -173,6 +177,32 @@ def score_accounts(
         score=score,
         n_families=(bits >= config.min_bits).sum(axis=1),
     )
+
+
+def _rescore(
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    labels: Ints,
+    config: MethodConfig,
+    strata: Ints,
+    changed: Flags,
+    scores: Scores | None,
+) -> Scores:
+    """Score accounts against the clusters that changed, and keep the scores of the others.
+
+    A cluster's scores depend on its own members only; to it, everybody else is an outsider.
+    """
+    concerned = np.where(np.append(changed, False)[labels], labels, -1)
+    fresh = score_accounts(graph, edges, concerned, config, strata=strata)
+    if scores is None:
+        return fresh
+    old = np.flatnonzero(~changed[scores.cluster])
+    order = np.argsort(np.concatenate([scores.account[old], fresh.account]), kind="stable")
+    joined = {
+        name: np.concatenate([getattr(scores, name)[old], getattr(fresh, name)])[order]
+        for name in ("account", "cluster", "own", "bits", "score", "n_families")
+    }
+    return Scores(**joined)
 
 
 def merge_clusters(
