@@ -69,7 +69,8 @@ def describe_clusters(
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
-    which mostly they use; colleagues share a tool, and do other things most of the time. Where the
+    which mostly they use; colleagues share a tool, and do other things most of the time. Prompts
+    that are mostly other people's, a public tool's, are not counted as shared. Where the
     purpose takes at least half of the activity, no innocent explanation stands. Otherwise a
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
@@ -91,9 +92,9 @@ def describe_clusters(
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
     alone = _support_by_family(graph, evidence[evidence["alone"] >= config.min_bits])
-    content = _hold_family(graph, _find_supports(graph, alone, table), "content")
     activity = _count_activity(graph)
-    table["purpose"] = _measure_purpose(graph, labels, table, activity)
+    table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
+    content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
     found = _explain_innocently(graph, labels, table, supports, content, activity)
     table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
@@ -139,16 +140,19 @@ def _count_activity(graph: AccountGraph) -> Floats:
 
 def _measure_purpose(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
-) -> pd.Series[float]:
-    """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1."""
+) -> tuple[pd.Series[float], Flags]:
+    """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1.
+
+    And whether these are at least half of the prompts that its accounts have in common.
+    """
     used = _count_use(graph, labels, "content")
-    theirs = used[
-        (used["n"] >= 2) & (used["n"] >= HALF * graph.holders[used["identifier"].to_numpy()])
-    ]
+    shared = used[used["n"] >= 2]
+    theirs = shared[shared["n"] >= HALF * graph.holders[shared["identifier"].to_numpy()]]
     spent = theirs.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
+    common = shared.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
-    return share
+    return share, np.asarray(spent >= HALF * common)
 
 
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
