@@ -12,6 +12,12 @@ const STEPS = 60; // of the timeline when it plays
 const STEP_MS = 160;
 const WINDOW_DAYS = 7;
 
+// Sigma blends premultiplied colours: a fainter one has its channels scaled as well.
+function fade(hex, alpha) {
+  const channels = [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) * alpha);
+  return `#${[...channels, 255 * alpha].map((c) => Math.round(c).toString(16).padStart(2, "0")).join("")}`;
+}
+
 function fitScale(data) {
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let i = 0; i < data.n; i++) {
@@ -40,11 +46,11 @@ function drawn(data) {
     });
   }
   const kept = data.strongest.subarray(0, MAX_DRAWN_EDGES);
-  const alpha = kept.length > 8000 ? "1f" : kept.length > 1500 ? "38" : "70";
+  const alpha = kept.length > 20_000 ? 0.06 : kept.length > 2000 ? 0.14 : 0.35;
   for (const e of kept) {
     const colour = data.colours[data.family[data.target[e]]] || data.account_colour;
     graph.addEdgeWithKey(String(e), String(data.source[e]), String(data.target[e]), {
-      color: colour + alpha,
+      color: fade(colour, alpha),
       strong: colour,
       size: 1,
     });
@@ -139,7 +145,7 @@ function render({ model, el }) {
     if (state.picked.has(i)) Object.assign(out, { color: theme.ink, size: out.size * 1.5, zIndex: 3 });
     if (lit.size) {
       if (lit.has(i)) out.zIndex = 2;
-      else Object.assign(out, { color: `${attributes.color}40`, zIndex: 0 });
+      else Object.assign(out, { color: fade(attributes.color, 0.16), zIndex: 0 });
       if (i === state.hovered || i === state.pinned) {
         Object.assign(out, { label: attributes.label, forceLabel: true, zIndex: 3 });
       }
@@ -239,7 +245,7 @@ function render({ model, el }) {
   function goTo(node) {
     const at = sigma.getNodeDisplayData(String(node));
     pin(node);
-    if (at) sigma.getCamera().animate({ x: at.x, y: at.y, ratio: Math.min(0.25, sigma.getCamera().ratio) }, { duration: 250 });
+    if (at) sigma.getCamera().animate({ x: at.x, y: at.y, ratio: Math.min(0.7, sigma.getCamera().ratio) }, { duration: 250 });
   }
 
   function stop() {

@@ -259,7 +259,7 @@ export function build(el, data, state, height) {
       ];
       let text = parts.join(", ");
       if (nDrawn < data.m) text += `; the ${nDrawn.toLocaleString("en")} strongest links are drawn`;
-      if (data.left_out) text += `; ${plural(data.left_out, "identifier")} of few accounts left out`;
+      if (data.left_out) text += `; ${plural(data.left_out, "identifier")} of one account, or of few, left out`;
       status.textContent = text;
     },
   };
