@@ -23,11 +23,15 @@ body {{ margin: 8px; color-scheme: light dark; background: Canvas }}</style></he
 <div id="widget"></div>
 <script type="module">
 const bytes = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
-const state = {{ header: {header}, data: new DataView(bytes.buffer), picked: [], height: {height} }};
+const view = new DataView(bytes.buffer);
+const state = {{ header: {header}, data: view, picked: [], height: {height} }};
 const heard = {{}};
 window.model = {{
   get: (name) => state[name],
-  set: (name, value) => {{ state[name] = value; (heard[`change:${{name}}`] || []).forEach((f) => f()); }},
+  set: (name, value) => {{
+    state[name] = value;
+    (heard[`change:${{name}}`] || []).forEach((f) => f());
+  }},
   on: (name, f) => {{ (heard[name] = heard[name] || []).push(f); }},
   off: () => {{}},
   save_changes: () => {{ window.saved = state.picked; }},

@@ -7,7 +7,7 @@ import { NO_FAMILY, neighbours, spellDay, unpack } from "./data.js";
 import { build } from "./panel.js";
 import { ACCOUNT_SHAPE, makePrograms, shapeOf } from "./shapes.js";
 
-const MAX_DRAWN_EDGES = 60_000; // the strongest; more would only be a blur, and slow
+const MAX_DRAWN_EDGES = 30_000; // the strongest; more would only be a blur, and slow
 const STEPS = 60; // of the timeline when it plays
 const STEP_MS = 160;
 const WINDOW_DAYS = 7;

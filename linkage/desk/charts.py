@@ -69,7 +69,7 @@ def chart_clusters(case: CaseTables) -> Any:
         size=alt.Size("risk:Q", scale=alt.Scale(range=[40, 420], domain=[0, 1])),
         color=alt.Color("tier:N", scale=scale),
         shape=alt.Shape("tier:N", scale=alt.Scale(domain=tiers)),
-        tooltip=names,
+        tooltip=["cluster_id:N", "tier:N", "n_accounts:Q", "confidence:Q", "risk:Q", "families:N"],
     )
     top = alt.Chart(_plain(table.head(8))).mark_text(align="left", dx=11, color="#777")
     return (dots + top.encode(x=x, y=y, text="cluster_id:N")).properties(width=_WIDTH, height=280)
