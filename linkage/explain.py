@@ -52,6 +52,12 @@ class Explanation:
             lines.append(f"  ... and {len(self.table) - MAX_ROWS} more in .table")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """Return the explanation as a notebook shows it."""
+        from linkage.desk.display import show_explanation
+
+        return show_explanation(self.title, self.sentences, self.table)
+
 
 def explain_cluster(
     cluster: pd.Series[Any], members: pd.DataFrame, evidence: pd.DataFrame

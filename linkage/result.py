@@ -20,9 +20,13 @@ from linkage.graph import to_igraph, to_networkx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from os import PathLike
+    from pathlib import Path
 
     import igraph
     import networkx
+
+    from linkage.desk import Background
 
 __all__ = ["TABLES", "Result"]
 
@@ -71,6 +75,108 @@ class Result:
     def __repr__(self) -> str:
         """Say in a few lines what was found."""
         return summarise(self.clusters, self.members, self.rejected, self.manifest)
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what was found."""
+        from linkage.desk.display import show_case
+
+        return show_case(self)
+
+    def charts(self, what: int | str | None = None, *, background: Background | None = None) -> Any:
+        """Chart the case, a cluster or an account, with altair (extra ``notebook``).
+
+        Parameters
+        ----------
+        what : int or str, optional
+            A cluster's id: evidence by family, timeline, who holds what, where it would split. An
+            account's: how its evidence adds up. By default all clusters.
+        background : Background, optional
+            Brings sign-ups and bans to a cluster's timeline; see `linkage.desk.read_background`.
+
+        Returns
+        -------
+        altair.Chart or altair.VConcatChart
+
+        Raises
+        ------
+        UnknownIdError
+            If the case has no such cluster, or nothing ties the account to one.
+        InputError
+            If altair is not installed.
+        """
+        from linkage.desk import charts
+
+        if what is None:
+            return charts.chart_clusters(self)
+        if isinstance(what, str):
+            return charts.chart_account(self, what)
+        return charts.chart_cluster(self, what, background)
+
+    def plot(self, cluster_id: int, *, max_nodes: int = 60_000) -> Any:
+        """Open a cluster's graph as an interactive widget (extra ``notebook``).
+
+        Parameters
+        ----------
+        cluster_id : int
+        max_nodes : int
+            Accounts always stay; identifiers beyond, those that the fewest accounts hold, are left
+            out, and the widget says so.
+
+        Returns
+        -------
+        anywidget.AnyWidget
+            Its ``selected`` holds the accounts that were picked.
+
+        Raises
+        ------
+        UnknownIdError
+            If the case has no such cluster.
+        InputError
+            If anywidget is not installed.
+        """
+        from linkage.desk.widget import plot_cluster
+
+        return plot_cluster(self, cluster_id, max_nodes=max_nodes)
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        cluster_id: int | None = None,
+        *,
+        redact: bool = False,
+        background: Background | None = None,
+    ) -> Path:
+        """Write a dossier: one HTML file about a cluster, or about all (extra ``report``).
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        cluster_id : int, optional
+            By default an overview of all clusters.
+        redact : bool
+            For outside readers: names become numbers, times days; texts are left out.
+        background : Background, optional
+            Brings sign-ups, bans and what the prompts aim at.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        UnknownIdError
+            If the case has no such cluster.
+        InputError
+            If jinja2 is not installed or the file cannot be written.
+        """
+        from linkage import desk
+
+        settings = desk.DossierSettings(redact=redact)
+        if cluster_id is None:
+            return desk.write_page(desk.render_overview(self, settings=settings), path)
+        page = desk.render_dossier(self, cluster_id, background=background, settings=settings)
+        return desk.write_page(page, path)
 
     def explain(self, a: int | str, b: str | None = None) -> Explanation:
         """Say why a cluster is one, why an account is in it, or what ties two accounts.

@@ -22,6 +22,8 @@ LAYER = {
     "refusals": 3.4,
     "observations": 3.5,
     "checkup": 3.6,
+    "desk": 3.9,  # draws with what export knows
+    "explain": 3.95,  # shows itself in notebooks as the desk draws it
     "result": 4.0,
     "case": 4.1,
     "pipeline": 4.2,

@@ -1,4 +1,4 @@
-"""``linkage export``: write a case's graph for Gephi and others."""
+"""``linkage export``: write a case's graph for Gephi and others, or what to act on."""
 
 import argparse
 from collections.abc import Callable
@@ -22,6 +22,10 @@ Write a case's accounts and identifiers as nodes and its observations as edges.
 Nodes come with a colour by cluster (grey without one), a size, and a position; edges with their
 bits of evidence as weight. gexf (for Gephi) also has first and last seen as a timeline; graphml is
 read by igraph, networkx, Cytoscape and yEd; csv writes FILE_nodes.csv and FILE_edges.csv.
+
+blocklist (CSV, or JSON by FILE's ending), stix (2.1) and misp write what others can act on instead:
+the accounts of tier operator (or of the clusters named), and identifiers that hardly anybody else
+holds. Payment data stays out unless asked for.
 """
 
 EPILOG = """\
@@ -30,17 +34,30 @@ examples:
   linkage export CASE --cluster 1 --cluster 7 --out two.gexf only these clusters
   linkage export CASE --format graphml --out case.graphml
   linkage export CASE --out case.csv --identifiers-min-accounts 1
+  linkage export CASE --backbone 5 --out thin.gexf           each account's 5 strongest edges
+  linkage export CASE --format blocklist --out block.csv
+  linkage export CASE --format stix --tlp amber --cluster 1 --out cluster1.json
 
 in Gephi: File > Open, keep "Undirected". It opens coloured and laid out; docs/gephi.md has recipes.
 """
 
-FORMATS: Final = ("gexf", "graphml", "csv")
+GRAPHS: Final = ("gexf", "graphml", "csv")
+LISTS: Final = ("blocklist", "stix", "misp")
+FORMATS: Final = (*GRAPHS, *LISTS)
 
 
 def _count(text: str) -> int:
     """Read a whole number of at least 1."""
     number = int(text)
     if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _share(text: str) -> float:
+    """Read a share from 0 to 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
         raise ValueError(text)
     return number
 
@@ -87,18 +104,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out identifiers that fewer of the written accounts hold (default: 2)",
     )
     parser.add_argument(
+        "--backbone",
+        type=_count,
+        metavar="N",
+        help="keep each account's N strongest edges only: a readable part of a large graph",
+    )
+    parser.add_argument(
         "--no-timeline",
         action="store_true",
         help="gexf: write first and last seen as texts, for networkx",
+    )
+    lists = parser.add_argument_group("blocklist, stix, misp")
+    lists.add_argument(
+        "--max-outside",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="largest share of an identifier's holders outside the cluster (default: 0.1)",
+    )
+    lists.add_argument(
+        "--min-probability",
+        type=_share,
+        default=0.9,
+        metavar="P",
+        help="accounts of a lower membership are left out (default: 0.9)",
+    )
+    lists.add_argument("--payment-data", action="store_true", help="write payment data as well")
+    lists.add_argument(
+        "--tlp",
+        choices=("white", "green", "amber", "red"),
+        default="amber",
+        help="stix, misp: with whom it may be shared (default: amber)",
     )
 
 
 def _find_format(out: Path, asked: str | None) -> str:
     ending = out.suffix.lower().removeprefix(".")
-    if asked is None and ending not in FORMATS:
+    if asked is None and ending not in GRAPHS:
         raise InputError(
             f"cannot tell the format of {out}: end its name in .gexf, .graphml or .csv, "
-            "or give --format"
+            "or give --format (blocklist, stix and misp are never guessed)"
         )
     return asked or ending
 
@@ -178,8 +223,12 @@ def run(args: argparse.Namespace) -> int:
     from linkage.case import read_case
 
     result = read_case(args.case)
+    if file_format in LISTS:
+        return _write_list(result, file_format, args)
     nodes, edges = result.graph_tables(None if args.everything else _choose(result, args.cluster))
     kept, kept_edges = drop_rare_identifiers(nodes, edges, args.identifiers_min_accounts)
+    if args.backbone:
+        kept, kept_edges = export.keep_strongest(kept, kept_edges, args.backbone)
     writers: dict[str, Callable[..., Written]] = {
         "gexf": partial(export.write_gexf, timeline=not args.no_timeline),
         "graphml": export.write_graphml,
@@ -187,4 +236,33 @@ def run(args: argparse.Namespace) -> int:
     }
     written = writers[file_format](export.add_viz(kept, kept_edges), kept_edges, args.out)
     _print_result(written, len(nodes) - len(kept))
+    return 0
+
+
+def _write_list(result: "Result", file_format: str, args: argparse.Namespace) -> int:
+    """Write what others can act on, and say what was left out."""
+    from linkage import export
+
+    indicators, left_out = export.list_indicators(
+        result.clusters,
+        result.members,
+        result.evidence,
+        args.cluster,
+        max_outside=args.max_outside,
+        min_probability=args.min_probability,
+        payment=args.payment_data,
+    )
+    if file_format == "blocklist":
+        export.write_blocklist(indicators, args.out)
+    elif file_format == "stix":
+        export.write_stix(result.clusters, indicators, args.out, tlp=args.tlp)
+    else:
+        export.write_misp(result.clusters, indicators, args.out, tlp=args.tlp)
+    n_accounts = int((indicators["type"] == "account").sum())
+    print(
+        f"wrote {args.out}: {n_accounts:,} accounts, {len(indicators) - n_accounts:,} identifiers "
+        f"of {indicators['cluster_id'].nunique():,} clusters"
+    )
+    for reason, count in zip(left_out["reason"], left_out["n"], strict=True):
+        print(f"left out {count:,}: {reason}")
     return 0

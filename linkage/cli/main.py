@@ -21,6 +21,7 @@ COMMANDS: Final = (
     ("run", "linkage.cli.run", "link accounts: files in, case folder out"),
     ("check", "linkage.cli.check", "say what would be understood of the input, without running"),
     ("explain", "linkage.cli.explain", "print why accounts were linked"),
+    ("report", "linkage.cli.report", "write a page about a cluster, or about all of them"),
     ("export", "linkage.cli.export", "write a case's graph for Gephi and others"),
     ("fingerprint", "linkage.cli.fingerprint", "find the templates behind prompts"),
     ("simulate", "linkage.cli.simulate", "make a world of accounts whose truth is known"),
@@ -33,6 +34,7 @@ first steps:
   linkage check --events events.parquet     see what linkage understands of a file
   linkage run --events events.parquet --payments payments.csv --out CASE
   linkage explain CASE 1                    why is cluster 1 one operator?
+  linkage report CASE 1 --out cluster1.html
   linkage export CASE --format gexf --out case.gexf
 
 exit codes: 0 done, 2 the input, a setting or a path cannot be used, 130 interrupted
