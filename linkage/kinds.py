@@ -207,9 +207,7 @@ def _sample_pairs(graph: AccountGraph, kind: int) -> tuple[Ints, Ints]:
     return account[order[starts[chosen] + first]], account[order[starts[chosen] + second]]
 
 
-def _draw_popular(
-    graph: AccountGraph, edges: pd.DataFrame, rng: np.random.Generator
-) -> Ints:
+def _draw_popular(graph: AccountGraph, edges: pd.DataFrame, rng: np.random.Generator) -> Ints:
     """Return a popular identifier of each account and kind, shape (N, K); -1 where it has none."""
     n_kinds = int(graph.kind_codes.max(initial=-1)) + 1
     identifier = edges["identifier"].to_numpy(np.int64)

@@ -136,7 +136,7 @@ def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats]]:
     return compiled
 
 
-def _link(
+def _link(  # noqa: PLR0912 - one compiled loop
     starts: Any,
     identifiers: Any,
     holder_starts: Any,
@@ -181,7 +181,8 @@ def _link(
                 says[slot[b], family[i]] = max(says[slot[b], family[i]], said)
         for s in range(n_met):
             slot[met[s]] = -1
-        for b, said in zip(met[:n_met], says[:n_met]):
+        for s in range(n_met):
+            b, said = met[s], says[s]
             total, n_strong = -prior, 0
             free = said > 0
             for _ in range(n_families):

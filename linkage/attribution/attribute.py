@@ -127,7 +127,9 @@ def attribute_accounts(
         updated = _drop_small(updated, config.min_accounts)
         moved = updated != labels
         changed = np.zeros(n_clusters, bool)
-        changed[np.concatenate([labels[moved & (labels >= 0)], updated[moved & (updated >= 0)]])] = 1
+        changed[
+            np.concatenate([labels[moved & (labels >= 0)], updated[moved & (updated >= 0)]])
+        ] = 1
         labels = updated
         scores = _rescore(graph, edges, labels, config, strata, changed, scores)
         if np.count_nonzero(moved) <= SETTLED * np.count_nonzero(labels >= 0):
@@ -205,9 +207,7 @@ def _rescore(
     return Scores(**joined)
 
 
-def merge_clusters(
-    graph: AccountGraph, labels: Ints, scores: Scores, config: MethodConfig
-) -> Ints:
+def merge_clusters(graph: AccountGraph, labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
     """Let clusters take in others whose accounts would be at home in them.
 
     Parameters

@@ -100,7 +100,7 @@ def calibrate_families(
         )
         # Where no outsider comes near, the fit knows only that they are rare.
         bits[rows, family] = np.where(found, np.minimum(said, ratio), said)
-    return _condition_on_causes(graph, edges, labels, profiles, matches, bits, config)
+    return _condition_on_causes(graph, edges, profiles, matches, bits, config)
 
 
 def keep_independent(bits: Floats, independent: Flags) -> Floats:
@@ -237,7 +237,6 @@ def _find_local_excess(
 def _condition_on_causes(
     graph: AccountGraph,
     edges: pd.DataFrame,
-    labels: Ints,
     profiles: Profiles,
     matches: Matches,
     bits: Floats,

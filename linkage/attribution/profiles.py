@@ -206,7 +206,8 @@ def weigh_members(
     table = pd.DataFrame(
         {"account": account, "cluster": cluster, "identifier": identifier, "alone": bits}
     )
-    return table[(others > 0) & (bits > 0)].reset_index(drop=True)
+    telling: pd.DataFrame = table[(others > 0) & (bits > 0)].reset_index(drop=True)
+    return telling
 
 
 @cache
@@ -250,7 +251,10 @@ def _match(
                     touched[n_touched] = c
                     n_touched += 1
         while n_rows + n_touched > room:
-            more_accounts, more_clusters = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
+            more_accounts, more_clusters = (
+                np.empty(2 * room, np.int64),
+                np.empty(2 * room, np.int64),
+            )
             more_says = np.zeros((3, 2 * room, n_families), np.float32)
             more_accounts[:room], more_clusters[:room] = accounts, clusters
             more_says[:, :room] = says
