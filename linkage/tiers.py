@@ -126,8 +126,8 @@ def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFr
 def _support_by_family(graph: AccountGraph, strong: pd.DataFrame) -> pd.DataFrame:
     """Return ``cluster``, ``account``, ``family`` where the family supports the account."""
     family = graph.family_codes[strong["identifier"].to_numpy()]
-    supported: pd.DataFrame = strong.assign(family=family)
-    return supported[["cluster", "account", "family"]].drop_duplicates()
+    families = strong[["cluster", "account"]].assign(family=family).drop_duplicates()
+    return pd.DataFrame(families)
 
 
 def _count_activity(graph: AccountGraph) -> Floats:
