@@ -126,8 +126,9 @@ def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFr
 def _support_by_family(graph: AccountGraph, strong: pd.DataFrame) -> pd.DataFrame:
     """Return ``cluster``, ``account``, ``family`` where the family supports the account."""
     family = graph.family_codes[strong["identifier"].to_numpy()]
-    families = strong[["cluster", "account"]].assign(family=family).drop_duplicates()
-    return pd.DataFrame(families)
+    columns = {"cluster": strong["cluster"], "account": strong["account"], "family": family}
+    distinct: pd.DataFrame = pd.DataFrame(columns).drop_duplicates()
+    return distinct
 
 
 def _count_activity(graph: AccountGraph) -> Floats:

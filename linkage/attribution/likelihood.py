@@ -30,6 +30,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 PRIOR_COUNT: Final = 0.5  # added to counts of members and of outsiders (Jeffreys)
+MIN_FIT: Final = 30  # members in a block, from which on its fit may exceed one identifier
 MAX_HIT_RATE: Final = 0.98  # of members' identifiers; nobody shares everything for sure
 
 
@@ -75,8 +76,9 @@ def calibrate_families(
 
         bits = log2( (m + 1/2) / (M + 1) ) - log2( (u + 1/2) / (U + 1) )
 
-    Bits are no more than those of the strongest identifier, of all identifiers where the kind is
-    chosen, and no more than ``max_family_bits``. They are reduced where the outsiders of the
+    Bits are no more than those of the strongest identifier where the block has fewer than
+    ``MIN_FIT`` members, no more than those of all identifiers together, and no more than
+    ``max_family_bits``. They are reduced where the outsiders of the
     account's own stratum match more often than outsiders do elsewhere.
     """
     degree = _count_degrees(graph, edges)
@@ -92,14 +94,19 @@ def calibrate_families(
         rate = _rate_misses(cluster, own, hits, within[:, family], everywhere[family])
         missed = degree[matches.account[rows], family] - hits
         score = matches.total[rows, family] + missed * rate[cluster]
-        strongest = matches.total if chosen[family] else matches.best
-        said = np.minimum(strongest[rows, family], config.max_family_bits)
-        ratio, found = _fit_ratio(score, cluster, own, profiles.sizes, graph.n_accounts)
+        total = np.minimum(matches.total[rows, family], config.max_family_bits)
+        best = total if chosen[family] else np.minimum(matches.best[rows, family], total)
+        ratio, members, outsiders = _fit_ratio(
+            score, cluster, own, profiles.sizes, graph.n_accounts
+        )
         ratio -= _find_local_excess(
             cluster, own, matches.account[rows], labels, strata, profiles.sizes
         )
-        # Where no outsider comes near, the fit knows only that they are rare.
-        bits[rows, family] = np.where(found, np.minimum(said, ratio), said)
+        # Few members cannot say more than their strongest identifier; and where no outsider comes
+        # near, the fit knows only that they are rare.
+        most = np.where(members >= MIN_FIT, total, best)
+        fitted = np.minimum(most, ratio)
+        bits[rows, family] = np.where(outsiders > 0, fitted, np.maximum(best, fitted))
     return _condition_on_causes(graph, edges, profiles, matches, bits, config)
 
 
@@ -162,16 +169,16 @@ def _rate_misses(
 
 def _fit_ratio(
     score: Floats, cluster: Ints, own: Flags, sizes: Ints, n_accounts: int
-) -> tuple[Floats, Flags]:
-    """Return the calibrated bits of each row, and whether outsiders are found in its block."""
+) -> tuple[Floats, Floats, Floats]:
+    """Return the calibrated bits of each row, and the members and outsiders in its block."""
     order = np.lexsort((own, score, cluster))
     members, outsiders = _compile_fit()(cluster[order], own[order].astype(np.float64))
     m, u = np.empty(len(order)), np.empty(len(order))
     m[order], u[order] = members, outsiders
-    others = sizes[cluster] - own
-    ratio = np.log2((np.maximum(m - own, 0) + PRIOR_COUNT) / (others + 1))
+    m = np.maximum(m - own, 0)
+    ratio = np.log2((m + PRIOR_COUNT) / (sizes[cluster] - own + 1))
     ratio -= np.log2((u + PRIOR_COUNT) / (n_accounts - sizes[cluster] + 1))
-    return ratio, u > 0
+    return ratio, m, u
 
 
 @cache
