@@ -164,8 +164,10 @@ def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
     cluster = labels[edges["account"].to_numpy()]
     keep = of_family & (cluster >= 0)
     held = edges.loc[keep, ["identifier", "count"]].assign(cluster=cluster[keep])
-    used = held.groupby(["cluster", "identifier"])["count"].agg(["size", "sum"]).reset_index()
-    return used.rename(columns={"size": "n", "sum": "count"})
+    used: pd.DataFrame = (
+        held.groupby(["cluster", "identifier"])["count"].agg(n="size", count="sum").reset_index()
+    )
+    return used
 
 
 def _share_corroborated(
