@@ -65,7 +65,7 @@ def find_communities(
     identifiers, local = np.unique(edges["identifier"].to_numpy(), return_inverse=True)
     tied = np.concatenate([edges["account"], pairs["left"], pairs["right"]]).astype(np.int64)
     accounts, row = np.unique(tied, return_inverse=True)
-    weights = np.concatenate([edges["bits"], pairs["bits"]])
+    weights = np.concatenate([edges["bits"], pairs["bits"]]).astype(np.float64)
     source, left, right = np.split(row, [len(edges), len(edges) + len(pairs)])
     source, target = np.concatenate([source, left]), np.concatenate([len(accounts) + local, right])
     n_nodes = len(accounts) + len(identifiers)

@@ -1,12 +1,12 @@
-"""Attribution of accounts to clusters and merging, by hand and against a loop."""
+"""Attribution of accounts to clusters and merging, by hand and against loops."""
 
 from dataclasses import replace
 from math import log2
 
 import numpy as np
-import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.isotonic import IsotonicRegression
 from worlds import (
     METHOD,
     get_edges,
@@ -16,15 +16,13 @@ from worlds import (
     name_rows,
 )
 
-from linkage.attribution import (
-    _keep_independent,
-    attribute_accounts,
-    merge_clusters,
-    score_accounts,
-)
+from linkage.attribution import attribute_accounts, merge_clusters, score_accounts
+from linkage.attribution.likelihood import _pool_adjacent, keep_independent
+from linkage.attribution.profiles import Profiles, match_accounts
 
-FREE = replace(METHOD, dependent_families=())
+FREE = replace(METHOD, dependent_families=(), common_causes=())
 RING = dict.fromkeys("abcde", "payment:card ip:proxy device:phone")
+CROWD = make_strangers(400, "payment", "ip", "device")
 
 
 def label(graph, *clusters):
@@ -42,123 +40,171 @@ def get_members(graph, labels):
     return sorted(members for members in found if members)
 
 
-def score(graph, labels, config=METHOD):
-    scores, _ = score_accounts(graph, get_edges(graph), labels, config)
+def attribute(graph, *clusters, config=METHOD):
+    return attribute_accounts(graph, get_edges(graph), label(graph, *clusters), config)
+
+
+def score(graph, *clusters, config=METHOD):
+    """Return the score and the bits by family of each (account, cluster)."""
+    scores = score_accounts(graph, get_edges(graph), label(graph, *clusters), config)
+    names = graph.accounts["account_id"].tolist()
     return {
-        row[:2]: row[2:]
-        for row in name_rows(graph, scores, "account", "cluster", "score", "n_families")
+        (names[a], int(c)): (s, dict(zip(graph.family_names, bits.tolist(), strict=True)))
+        for a, c, s, bits in zip(
+            scores.account, scores.cluster, scores.score, scores.bits, strict=True
+        )
     }
 
 
-def score_by_loop(graph, labels, config):
-    """Score as the formula says, one account and cluster at a time; independent families only."""
+def match_by_loop(graph, labels):
+    """Match accounts and clusters as the formula says, one at a time."""
     held = {a: set() for a in range(graph.n_accounts)}
     for edge in graph.edges.itertuples():
         held[edge.account].add(edge.identifier)
-    family, chosen = graph.family_codes, graph.identifiers["chosen"].tolist()
-    clusters = range(labels.max() + 1)
-    by_family = {}
+    found = {}
     for a, codes in held.items():
-        for c in clusters:
+        for c in range(labels.max() + 1):
             members = [m for m in held if labels[m] == c and m != a]
-            said = {}
             for j in codes:
                 n = sum(j in held[m] for m in members)
-                rest = sum(j in held[m] for m in held if m != a or labels[a] != c)
-                rate = rest / (graph.n_accounts - 1)
-                if n and (n + (labels[a] == c)) >= 2:
-                    bits = log2((n + rate) / (len(members) + 1) / rate)
-                    if bits > 0:
-                        said.setdefault(family[j], []).append((bits, chosen[j]))
-            by_family[a, c] = {
-                f: min(
-                    max(
-                        sum(bits for bits, is_chosen in found if is_chosen),
-                        max((bits for bits, is_chosen in found if not is_chosen), default=0),
-                    ),
-                    config.max_family_bits,
-                )
-                for f, found in said.items()
-            }
-    scores = {}
-    for (a, c), said in by_family.items():
-        if not said:
-            continue
-        size = np.sum(labels == c)
-        total = log2(max(size - (labels[a] == c), 1) / graph.n_accounts) + sum(said.values())
-        for f in {family[j] for j in held[a]} - set(said):
-            n_sharing = sum(f in by_family[m, c] for m in held if labels[m] == c)
-            total += log2(1 - (n_sharing + 0.5) / (size + 1))
-        strong = sum(bits >= config.min_bits for bits in said.values())
-        scores[graph.accounts["account_id"][a], c] = (pytest.approx(total), strong)
-    return scores
+                others = sum(j in held[m] for m in held if m != a or labels[a] != c)
+                rate = others / (graph.n_accounts - 1)
+                if n and (bits := log2((n + rate) / (len(members) + 1) / rate)) > 0:
+                    found.setdefault((a, c, graph.family_codes[j]), []).append(bits)
+    return {
+        key: (pytest.approx(max(bits), abs=1e-4), pytest.approx(sum(bits), abs=1e-4), len(bits))
+        for key, bits in found.items()
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_matches_are_those_of_a_loop(seed):
+    graph = make_random_graph(seed, 40, "payment ip device prompt")
+    labels = np.random.default_rng(seed).integers(-1, 4, 40)
+    edges = get_edges(graph)
+    matches = match_accounts(graph, edges, labels, Profiles.count(graph, edges, labels))
+    row, family = np.nonzero(matches.hits)
+    found = {
+        (matches.account[r], matches.cluster[r], f): (
+            matches.best[r, f], matches.total[r, f], matches.hits[r, f]
+        )
+        for r, f in zip(row, family, strict=True)
+    }  # fmt: skip
+    expected = match_by_loop(graph, labels)
+    assert found == expected
+    assert len(expected) > 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fit_is_an_isotonic_regression_of_each_cluster(seed):
+    rng = np.random.default_rng(seed)
+    cluster, own = np.sort(rng.integers(0, 3, 200)), rng.integers(0, 2, 200)
+    members, outsiders = _pool_adjacent(cluster, own.astype(float))
+    for c in range(3):
+        here = cluster == c
+        fitted = IsotonicRegression().fit_transform(np.arange(here.sum()), own[here])
+        share = members[here] / (members[here] + outsiders[here])
+        assert share == pytest.approx(fitted)
+
+
+def test_a_stronger_family_rules_its_dependents_out_and_one_ruled_out_rules_nothing_out():
+    chain = ~np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], bool)  # 0 - 1 - 2 depend in a row
+    bits = np.array([[5.0, 4.0, 3.0], [1.0, 9.0, 8.0], [0.0, -2.0, 1.0]])
+    kept = keep_independent(bits, chain)
+    assert kept.tolist() == [[5, 0, 3], [0, 9, 0], [0, 0, 1]]
 
 
 def test_a_member_is_scored_without_itself():
-    crowd = make_strangers(95, "payment")
-    graph = make_graph(dict.fromkeys("abcde", "payment:card") | crowd)
-    labels = label(graph, "a b c d e")
+    graph = make_graph(dict.fromkeys("abcde", "payment:card") | make_strangers(95, "payment"))
     rate = 4 / 99
+    found = score(graph, "a b c d e")
     bits = log2((4 + rate) / 5 / rate)
-    _, evidence = score_accounts(graph, get_edges(graph), labels, METHOD)
-    assert evidence["bits"].tolist() == pytest.approx([bits] * 5)
-    assert score(graph, labels)["a", 0] == (pytest.approx(log2(4 / 100) + bits), 1)
+    assert found["a", 0][0] == pytest.approx(log2(4 / 100) + bits, abs=1e-4)
+    assert {account for account, _ in found} == set("abcde")
 
 
-def test_an_account_that_is_no_member_is_scored_against_all_of_them():
-    crowd = make_strangers(94, "payment")
-    graph = make_graph(dict.fromkeys("abcdef", "payment:card") | crowd)
-    rate = 6 / 99
-    expected = log2(5 / 100) + log2((5 + rate) / 6 / rate)
-    assert score(graph, label(graph, "a b c d e"))["f", 0] == (pytest.approx(expected), 1)
+def test_a_match_that_outsiders_reach_as_well_says_little():
+    crowd = make_strangers(200, "payment", "device")
+    ring = dict.fromkeys("abcdef", "payment:card device:phone")
+    neighbours = {f"n{i}": f"device:phone payment:own{i}" for i in range(30)}
+    alone = score(make_graph(ring | crowd), "a b c d e f")["a", 0][1]
+    among = score(make_graph(ring | neighbours | crowd), "a b c d e f")["a", 0][1]
+    assert among["client"] < alone["client"] - 2
+    # 6 members and 30 outsiders match alike.
+    assert among["client"] <= log2(1.0) - log2((30 + 0.5) / (230 + 1)) + 0.1
+    assert among["payment"] == pytest.approx(alone["payment"], abs=0.3)
+
+
+def test_an_account_that_meets_a_cluster_once_among_much_else_is_not_taken():
+    ring = {f"r{i:02}": f"prompt:t{i % 4} prompt:t{(i + 1) % 4} ip:p{i % 5} ip:p{(i + 1) % 5}"
+            for i in range(40)}  # fmt: skip
+    busy = " ".join(f"prompt:b{i} ip:b{i}" for i in range(20))
+    others = {f"x{i}": busy + f" prompt:t{i % 4} ip:p{i % 5}" for i in range(12)}
+    graph = make_graph(ring | others | make_strangers(2_000, "prompt", "ip"))
+    found = attribute(graph, " ".join(ring))
+    assert get_members(graph, found.labels) == [" ".join(sorted(ring))]
 
 
 def test_a_family_in_which_an_account_shares_nothing_costs():
     crowd = make_strangers(94, "payment", "device")
     ring = dict.fromkeys("abcde", "payment:card device:phone")
     same, other, unknown = (
-        score(graph, label(graph, "a b c d e"))["f", 0][0]
-        for graph in (
-            make_graph(ring | {"f": held} | crowd)
-            for held in ("payment:card device:phone", "payment:card device:else", "payment:card")
-        )
+        score(make_graph(ring | {"f": held} | crowd), "a b c d e")["f", 0][0]
+        for held in ("payment:card device:phone", "payment:card device:else", "payment:card")
     )
-    assert other == pytest.approx(unknown + log2(1 - 5.5 / 6))
+    assert other == pytest.approx(unknown + log2(1 - 5.5 / 6), abs=0.01)
     assert other < unknown < same
 
 
-@pytest.mark.parametrize("cap", [16.0, 1.0])
-@pytest.mark.parametrize("seed", range(4))
-def test_scores_are_those_of_a_loop(seed, cap):
-    graph = make_random_graph(seed, 40, "payment ip device prompt")
-    labels = np.random.default_rng(seed).integers(-1, 4, 40)
-    config = replace(FREE, max_family_bits=cap)
-    expected = score_by_loop(graph, labels, config)
-    assert score(graph, labels, config) == expected
-    assert len(expected) > 100
+def test_what_a_program_brings_counts_only_as_far_as_its_other_users_lack_it():
+    ring = dict.fromkeys("abcdef", "user_agent:tool prompt:task")
+    users = {f"u{i}": "user_agent:tool prompt:task" for i in range(20)}
+    crowd = make_strangers(600, "user_agent", "prompt")
+    graph = make_graph(ring | users | crowd)
+    bits = score(graph, "a b c d e f", config=replace(METHOD, dependent_families=()))["a", 0][1]
+    free = score(graph, "a b c d e f", config=FREE)["a", 0][1]
+    assert free["content"] > 3
+    assert bits["content"] < 0.1
+    assert bits["software"] == pytest.approx(free["software"])
 
 
 @pytest.mark.parametrize("n_accounts", [2, 5])
 def test_a_ring_in_a_crowd_keeps_its_members_and_nobody_else(n_accounts):
     ring = dict.fromkeys("abcde"[:n_accounts], RING["a"])
     neighbours = {f"n{i}": f"ip:proxy payment:own{i}" for i in range(30)}
-    graph = make_graph(ring | neighbours | make_strangers(400, "payment", "ip", "device"))
+    graph = make_graph(ring | neighbours | CROWD)
     members = " ".join(ring)
-    found = attribute_accounts(graph, get_edges(graph), label(graph, members), METHOD)
+    found = attribute(graph, members)
     assert get_members(graph, found.labels) == [members]
     assert found.probability[:n_accounts].min() > 0.99
     assert not found.probability[n_accounts:].any()
 
 
-def test_who_was_missed_is_brought_in_and_who_was_wrongly_in_is_put_out():
-    graph = make_graph(RING | {"s": "ip:proxy device:own"} | make_strangers(400, "payment", "ip"))
-    found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c s"), METHOD)
-    assert get_members(graph, found.labels) == ["a b c d e"]
+def test_a_cluster_grows_from_a_few_of_its_accounts():
+    ring = {f"r{i:02}": f"prompt:t{i % 3} ip:p{i % 7} payment:c{i % 9}" for i in range(60)}
+    graph = make_graph(ring | make_strangers(1_000, "prompt", "ip", "payment"))
+    found = attribute(graph, " ".join(sorted(ring)[:20]))
+    assert get_members(graph, found.labels) == [" ".join(sorted(ring))]
 
 
-def test_evidence_is_of_members_only_sorted_and_positive():
+def test_a_stratum_whose_outsiders_match_more_often_is_believed_less():
+    # All who are matched in one family only live in one country.
+    ring = dict.fromkeys("abcdef", "ip:gateway email_pattern:common")
+    crowd = make_strangers(500, "ip", "email_pattern")
+    locals_ = {f"l{i}": f"ip:gateway email_pattern:own{i}" for i in range(30)}
+    graph = make_graph(ring | locals_ | crowd)
+    edges, labels = get_edges(graph), label(graph, "a b c d e f")
+    names = graph.accounts["account_id"]
+    strata = np.where(names.str.startswith("z"), 1, 0)
+    plain = score_accounts(graph, edges, labels, METHOD)
+    local = score_accounts(graph, edges, labels, METHOD, strata=strata)
+    network = graph.family_names.index("network")
+    assert (local.bits[local.own, network] < plain.bits[plain.own, network] - 2).all()
+
+
+def test_evidence_is_of_members_and_counts_no_more_than_it_says():
     graph = make_graph(RING | {"s": "ip:proxy"} | make_strangers(400, "payment", "ip"))
-    found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c d e"), METHOD)
+    found = attribute(graph, "a b c d e")
     rows = name_rows(graph, found.evidence, "cluster", "account", "identifier")
     assert rows == [
         (0, account, name)
@@ -166,6 +212,7 @@ def test_evidence_is_of_members_only_sorted_and_positive():
         for name in ("device:phone", "ip:proxy", "payment:card")
     ]
     assert (found.evidence["bits"] > 0).all()
+    assert (found.evidence["bits"] <= found.evidence["alone"]).all()
 
 
 def test_a_single_family_needs_more_than_two_do():
@@ -175,8 +222,7 @@ def test_a_single_family_needs_more_than_two_do():
         graph = make_graph(dict.fromkeys("abcde", held) | crowd)
         for bits in (8.0, 0.0):
             config = replace(METHOD, single_family_bits=bits)
-            labels = label(graph, "a b c d e")
-            labels = attribute_accounts(graph, get_edges(graph), labels, config).labels
+            labels = attribute(graph, "a b c d e", config=config).labels
             found[held, bits] = len(get_members(graph, labels))
     assert found == {
         ("payment:card payment:cash", 8.0): 0,
@@ -188,15 +234,14 @@ def test_a_single_family_needs_more_than_two_do():
 
 def test_what_everybody_holds_ties_nobody():
     graph = make_graph(dict.fromkeys("abcdefgh", "payment:card ip:proxy device:phone"))
-    found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c d"), METHOD)
+    found = attribute(graph, "a b c d")
     assert (found.labels == -1).all()
     assert found.evidence.empty
 
 
 def test_clusters_below_the_smallest_size_are_dissolved():
     graph = make_graph(RING | make_strangers(400, "payment", "ip"))
-    config = replace(METHOD, min_accounts=6)
-    found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c d e"), config)
+    found = attribute(graph, "a b c d e", config=replace(METHOD, min_accounts=6))
     assert (found.labels == -1).all()
     assert not found.probability.any()
 
@@ -204,51 +249,47 @@ def test_clusters_below_the_smallest_size_are_dissolved():
 @pytest.mark.parametrize("holdings", [{}, {"a": ""}, {"a": "ip:1"}, {"a": "ip:1", "b": "ip:1"}])
 def test_without_clusters_nobody_is_attributed_and_nothing_merges(holdings):
     graph = make_graph(holdings)
-    labels = label(graph)
-    found = attribute_accounts(graph, get_edges(graph), labels, METHOD)
-    assert np.array_equal(found.labels, labels)
-    assert np.array_equal(merge_clusters(graph, get_edges(graph), labels, METHOD), labels)
-    assert found.evidence.columns.tolist() == ["account", "cluster", "identifier", "bits"]
+    found = attribute(graph)
+    assert np.array_equal(found.labels, label(graph))
+    assert not len(merge_clusters(graph, found.labels, found.scores, METHOD))
+    assert found.evidence.columns.tolist() == ["account", "cluster", "identifier", "alone", "bits"]
     assert found.evidence.empty
 
 
 def test_a_chance_cluster_of_accounts_that_share_nothing_is_dissolved():
     graph = make_graph(make_strangers(50, "payment", "ip"))
-    found = attribute_accounts(graph, get_edges(graph), label(graph, "z0000 z0001 z0002"), METHOD)
-    assert (found.labels == -1).all()
+    assert (attribute(graph, "z0000 z0001 z0002").labels == -1).all()
 
 
 def test_strangers_only_make_what_is_shared_more_telling():
     scores = []
     for n_strangers in (100, 300):
         graph = make_graph(RING | make_strangers(n_strangers, "payment", "ip", "device"))
-        found = attribute_accounts(graph, get_edges(graph), label(graph, "a b c d e"), METHOD)
+        found = attribute(graph, "a b c d e")
         assert get_members(graph, found.labels) == ["a b c d e"]
         scores.append(found.evidence["bits"].min())
     assert scores[0] < scores[1]
 
 
-def test_an_extra_identifier_of_one_account_adds_no_evidence():
-    crowd = make_strangers(100, "payment", "ip")
-    graphs = [make_graph(ring | crowd) for ring in (RING, RING | {"a": RING["a"] + " ip:own"})]
-    tables = [
-        name_rows(graph, attribute_accounts(
-            graph, get_edges(graph), label(graph, "a b c d e"), METHOD
-        ).evidence, "account", "identifier", "bits")
-        for graph in graphs
-    ]  # fmt: skip
-    assert tables[0] == tables[1]
-
-
 def test_renumbered_clusters_are_the_same_clusters():
-    other = dict.fromkeys("vwxyz"[:4], "payment:cash ip:proxy device:tablet")
+    other = dict.fromkeys("vwxy", "payment:cash ip:proxy device:tablet")
     graph = make_graph(RING | other | make_strangers(400, "payment", "ip"))
-    first, second = (
-        attribute_accounts(graph, get_edges(graph), label(graph, *clusters), METHOD)
-        for clusters in (("a b c d e", "v w x y"), ("v w x y", "a b c d e"))
-    )
+    first = attribute(graph, "a b c d e", "v w x y")
+    second = attribute(graph, "v w x y", "a b c d e")
     assert get_members(graph, first.labels) == get_members(graph, second.labels)
     assert first.probability == pytest.approx(second.probability)
+
+
+def test_scores_of_clusters_that_did_not_change_are_those_of_scoring_all():
+    graph = make_random_graph(3, 60, "payment ip device prompt")
+    edges = get_edges(graph)
+    found = attribute_accounts(
+        graph, edges, np.random.default_rng(3).integers(-1, 5, 60), replace(FREE, rounds=3)
+    )
+    again = score_accounts(graph, edges, found.labels, FREE)
+    assert np.array_equal(found.scores.account, again.account)
+    order = [np.lexsort((s.cluster, s.account)) for s in (found.scores, again)]
+    assert np.array_equal(found.scores.score[order[0]], again.score[order[1]])
 
 
 def test_arguments_are_not_changed():
@@ -256,81 +297,36 @@ def test_arguments_are_not_changed():
     labels, edges = np.random.default_rng(0).integers(-1, 3, 30), get_edges(graph)
     before = labels.copy(), edges.copy()
     attribute_accounts(graph, edges, labels, METHOD)
-    merge_clusters(graph, edges, labels, METHOD)
     assert np.array_equal(before[0], labels)
     assert_frame_equal(before[1], edges)
 
 
 def merge(graph, *clusters, config=METHOD):
-    labels = merge_clusters(graph, get_edges(graph), label(graph, *clusters), config)
-    return get_members(graph, labels)
+    labels = label(graph, *clusters)
+    scores = score_accounts(graph, get_edges(graph), labels, config)
+    return merge_clusters(graph, labels, scores, config).tolist()
 
 
 def test_parts_of_one_ring_are_merged():
-    graph = make_graph(RING | make_strangers(400, "payment", "ip", "device"))
-    assert merge(graph, "a b", "c d", "e") == ["a b c d e"]
+    ring = dict.fromkeys("abcdef", RING["a"])
+    assert len(set(merge(make_graph(ring | CROWD), "a b", "c d", "e f"))) == 1
 
 
 def test_clusters_that_share_nothing_stay_apart():
     other = dict.fromkeys("vwxyz", "payment:cash ip:home device:tablet")
-    graph = make_graph(RING | other | make_strangers(400, "payment", "ip", "device"))
-    assert merge(graph, "a b c d e", "v w x y z") == ["a b c d e", "v w x y z"]
+    assert merge(make_graph(RING | other | CROWD), "a b c d e", "v w x y z") == [0, 1]
 
 
-def test_addresses_add_nothing_to_what_merges_clusters():
-    def make_rings(shared):
-        rings = dict.fromkeys("abc", f"prompt:p {shared}") | dict.fromkeys(
-            "xyz", f"prompt:q {shared}"
-        )
-        return make_graph(rings | make_strangers(400, "payment", "ip", "device"))
-
-    apart, together = ["a b c", "x y z"], ["a b c x y z"]
-    assert merge(make_rings("ip:0 ip:1 ip:2 device:phone"), "a b c", "x y z") == apart
-    assert merge(make_rings("payment:card device:phone"), "a b c", "x y z") == together
+def test_clusters_that_share_what_vendors_sell_stay_apart():
+    ring = dict.fromkeys("abcde", "payment:card ip:proxy tls_fingerprint:gateway device:phone")
+    other = dict.fromkeys("vwxyz", "payment:cash ip:proxy tls_fingerprint:gateway device:tablet")
+    graph = make_graph(ring | other | make_strangers(400, "payment", "ip", "tls_fingerprint"))
+    assert merge(graph, "a b c d e", "v w x y z", config=FREE) == [0, 1]
 
 
-def test_what_many_others_use_merges_nothing():
-    coupons = " ".join(f"payment:coupon{i}" for i in range(10))
-
-    def make_rings(n_others):
-        others = {f"u{i:02}": f"prompt:tool {coupons}" for i in range(n_others)}
-        rings = dict.fromkeys("abcxyz", f"prompt:tool {coupons}")
-        return make_graph(rings | others | make_strangers(400, "payment", "device"))
-
-    assert merge(make_rings(80), "a b c", "x y z") == ["a b c", "x y z"]
-    assert merge(make_rings(8), "a b c", "x y z") == ["a b c x y z"]
-
-
-def test_what_few_members_use_does_not_stand_for_a_cluster():
-    cards = " ".join(f"payment:both{i}" for i in range(6))
-
-    def make_rings(n_sharing):
-        return {
-            f"{ring}{i:02}": f"payment:{ring} " + (f"{cards} device:both" if i < n_sharing else "")
-            for ring in "pq"
-            for i in range(30)
-        }
-
-    for n_sharing, n_clusters in ((2, 2), (20, 1)):
-        graph = make_graph(make_rings(n_sharing) | make_strangers(400, "payment", "device"))
-        halves = [" ".join(f"{ring}{i:02}" for i in range(30)) for ring in "pq"]
-        assert len(merge(graph, *halves)) == n_clusters
-
-
-def test_merging_does_not_depend_on_the_numbers_of_clusters():
-    graph = make_graph(RING | make_strangers(400, "payment", "ip", "device"))
-    assert merge(graph, "e", "c d", "a b") == merge(graph, "a b", "c d", "e")
-
-
-def test_a_family_that_is_ruled_out_rules_nothing_out():
-    families = pd.DataFrame(
-        {
-            "account": 0,
-            "cluster": 0,
-            "family": [0, 1, 2],  # client, network, software
-            "bits": [4.35, 6.34, 4.76],
-        }
-    )
-    independent = np.array([[False, True, False], [True, False, False], [False, False, False]])
-    kept = _keep_independent(families, independent)
-    assert kept["family"].tolist() == [0, 1]  # network rules software out, which spares client
+def test_merging_needs_a_third_of_the_accounts():
+    # One of six accounts of the second ring has the card and the phone of the first.
+    other = dict.fromkeys("uvwxy", "payment:cash ip:home device:tablet")
+    bridge = {"z": "payment:card device:phone payment:cash device:tablet"}
+    graph = make_graph(RING | other | bridge | CROWD)
+    assert merge(graph, "a b c d e", "u v w x y z") == [0, 1]

@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 
 from linkage import communities
-from linkage.communities import find_communities
+
+NO_PAIRS = pd.DataFrame({"left": [], "right": [], "bits": []})
+
+
+def find_communities(edges, n_accounts, *, seed, pairs=NO_PAIRS):
+    return communities.find_communities(edges, pairs, n_accounts, seed=seed)
 
 
 def tie(accounts, identifiers, bits=5.0):
@@ -156,3 +161,18 @@ def test_planted_groups_are_found_among_weak_ties(seed):
     edges = join(*groups, stray).drop_duplicates(["account", "identifier"])
     planted = {frozenset(range(20 * g, 20 * g + 20)) for g in range(5)}
     assert group(find_communities(edges, 100, seed=seed)) == planted
+
+
+def test_pairs_tie_accounts_that_hold_nothing():
+    pairs = pd.DataFrame({"left": [1, 2, 5], "right": [2, 3, 6], "bits": [4.0, 4.0, 4.0]})
+    assert find_communities(tie([], []), 8, seed=0, pairs=pairs).tolist() == [
+        -1, 0, 0, 0, -1, 1, 1, -1,
+    ]  # fmt: skip
+
+
+def test_pairs_and_edges_tie_together():
+    edges = tie([0, 1, 2], [0, 1])
+    pairs = pd.DataFrame({"left": [2], "right": [3], "bits": [9.0]})
+    labels = find_communities(edges, 5, seed=0, pairs=pairs)
+    assert labels[2] == labels[3] >= 0
+    assert labels[4] == -1

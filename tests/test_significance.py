@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from worlds import METHOD, get_code, get_edges, make_graph, make_random_graph, make_strangers
 
+from linkage import significance
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps
-from linkage.significance import adjust_p_values, judge_clusters, validate_overlaps
+from linkage.significance import adjust_p_values, validate_overlaps
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
+
+NO_MATCHES = pd.DataFrame({"account": [], "cluster": [], "family": []}).astype(np.int64)
+
+
+def judge_clusters(graph, edges, labels, overlaps, n_tests, *, matches=NO_MATCHES, strata=None):
+    strata = np.zeros(graph.n_accounts, np.int64) if strata is None else strata
+    return significance.judge_clusters(graph, edges, labels, strata, matches, overlaps, n_tests)
 
 
 def make_pairs(*n):
@@ -204,3 +212,42 @@ def test_overlaps_in_parts_give_the_same_as_at_once(monkeypatch):
     before = judge(graph, ["a b", "c d"], overlaps)
     monkeypatch.setattr("linkage.significance.PAIRS_AT_ONCE", 1)
     assert judge(graph, ["a b", "c d"], overlaps).tolist() == before.tolist()
+
+
+def match(*rows):
+    return pd.DataFrame(rows, columns=["account", "cluster", "family"])
+
+
+def test_matching_a_cluster_in_two_families_is_judged_by_how_many_match_it_in_each():
+    graph = make_graph(make_strangers(100, "device", "payment"))
+    labels = np.full(100, -1, np.int64)
+    labels[:4] = 0
+    # Four members match in both families, and six outsiders in the first.
+    rows = [(account, 0, 0) for account in range(10)] + [(account, 0, 1) for account in range(4)]
+    found = judge_clusters(
+        graph, get_edges(graph), labels, make_pairs().assign(p_value=[]), 1, matches=match(*rows)
+    )
+    assert found.tolist() == pytest.approx([stats.poisson.sf(3, 10 * 4 / 100)])
+
+
+def test_matches_are_expected_within_strata():
+    graph = make_graph(make_strangers(100, "device", "payment"))
+    labels = np.full(100, -1, np.int64)
+    labels[:4] = 0
+    strata = np.repeat([0, 1], [20, 80])
+    rows = [(account, 0, family) for account in range(4) for family in (0, 1)]
+    found = judge_clusters(
+        graph, get_edges(graph), labels, make_pairs().assign(p_value=[]), 1,
+        matches=match(*rows), strata=strata,
+    )  # fmt: skip
+    assert found.tolist() == pytest.approx([stats.poisson.sf(3, 4 * 4 / 20)])
+
+
+def test_matches_in_one_family_are_not_significant():
+    graph = make_graph(make_strangers(100, "device", "payment"))
+    labels = np.zeros(100, np.int64)
+    rows = [(account, 0, 0) for account in range(50)]
+    found = judge_clusters(
+        graph, get_edges(graph), labels, make_pairs().assign(p_value=[]), 1, matches=match(*rows)
+    )
+    assert found.tolist() == [1.0]

@@ -69,7 +69,7 @@ def calibrate_families(
 
         t = sum of the bits of the x  +  (d - x) log2( (1 - q1) / (1 - q0) )
 
-    with q1 and q0 the shares of members' and outsiders' identifiers that are in the profile. The
+    with the bits that they have once the account has joined, and q1 and q0 the shares of members' and outsiders' identifiers that are in the profile. The
     share of members among the accounts that score about t is fitted by isotonic regression (it
     may only rise with t; Ayer et al. 1955, Zadrozny and Elkan 2002), a member being left out of
     its own fit, and with m of M members and u of U outsiders in a block of the fit::
@@ -93,7 +93,7 @@ def calibrate_families(
         own = matches.own[rows]
         rate = _rate_misses(cluster, own, hits, within[:, family], everywhere[family])
         missed = degree[matches.account[rows], family] - hits
-        score = matches.total[rows, family] + missed * rate[cluster]
+        score = matches.joined[rows, family] + missed * rate[cluster]
         total = np.minimum(matches.total[rows, family], config.max_family_bits)
         best = total if chosen[family] else np.minimum(matches.best[rows, family], total)
         ratio, members, outsiders = _fit_ratio(
@@ -171,7 +171,8 @@ def _fit_ratio(
     score: Floats, cluster: Ints, own: Flags, sizes: Ints, n_accounts: int
 ) -> tuple[Floats, Floats, Floats]:
     """Return the calibrated bits of each row, and the members and outsiders in its block."""
-    order = np.lexsort((own, score, cluster))
+    # Members first: of equal scores all are pooled.
+    order = np.lexsort((~own, score, cluster))
     members, outsiders = _compile_fit()(cluster[order], own[order].astype(np.float64))
     m, u = np.empty(len(order)), np.empty(len(order))
     m[order], u[order] = members, outsiders

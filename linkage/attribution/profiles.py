@@ -40,6 +40,9 @@ class Matches:
         Whether the account is a member of the cluster.
     best, total : array of float32, shape (R, F)
         Bits of the strongest identifier of a family that they have in common, and of all of them.
+    joined : array of float32, shape (R, F)
+        Bits of all of them if the account were a member, as a member's own are counted: accounts
+        that hold the same compare alike, members or not.
     hits : array of float32, shape (R, F)
         Identifiers of a family that they have in common.
     """
@@ -49,6 +52,7 @@ class Matches:
     own: Flags
     best: Floats
     total: Floats
+    joined: Floats
     hits: Floats
 
 
@@ -155,9 +159,10 @@ def match_accounts(
 
         bits_cj = log2( (n_cj + d_j / N) / (|c| + 1) / (d_j / N) )
 
-    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing.
+    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing. For ``joined``, a
+    member is counted and so is an account that is none.
     """
-    account, cluster, best, total, hits = _compile_kernel()(
+    account, cluster, says = _compile_kernel()(
         np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
         edges["identifier"].to_numpy(np.int64),
         graph.family_codes,
@@ -173,9 +178,10 @@ def match_accounts(
         account=account,
         cluster=cluster,
         own=labels[account] == cluster,
-        best=best,
-        total=total,
-        hits=hits,
+        best=says[0],
+        total=says[1],
+        joined=says[2],
+        hits=says[3],
     )
 
 
@@ -211,13 +217,11 @@ def weigh_members(
 
 
 @cache
-def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats, Floats, Floats]]:
+def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats]]:
     """Return the compiled loop over accounts; importing numba costs, so only when it is used."""
     from numba import njit
 
-    compiled: Callable[..., tuple[Ints, Ints, Floats, Floats, Floats]] = njit(
-        nogil=True, cache=True
-    )(_match)
+    compiled: Callable[..., tuple[Ints, Ints, Floats]] = njit(nogil=True, cache=True)(_match)
     return compiled
 
 
@@ -236,7 +240,7 @@ def _match(
     """Go through accounts, their identifiers, and the clusters that use those."""
     n_accounts, room, n_rows = len(starts) - 1, MIN_ROWS, 0
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
-    says = np.zeros((3, room, n_families), np.float32)  # best, total, hits
+    says = np.zeros((4, room, n_families), np.float32)  # best, total, joined, hits
     slot, touched = np.full(len(sizes), -1, np.int64), np.empty(len(sizes), np.int64)
     for a in range(n_accounts):
         own, n_touched = labels[a], 0
@@ -255,7 +259,7 @@ def _match(
                 np.empty(2 * room, np.int64),
                 np.empty(2 * room, np.int64),
             )
-            more_says = np.zeros((3, 2 * room, n_families), np.float32)
+            more_says = np.zeros((4, 2 * room, n_families), np.float32)
             more_accounts[:room], more_clusters[:room] = accounts, clusters
             more_says[:, :room] = says
             accounts, clusters, says, room = more_accounts, more_clusters, more_says, 2 * room
@@ -275,14 +279,11 @@ def _match(
                     row, f = n_rows + slot[c], family[i]
                     says[0, row, f] = max(says[0, row, f], bits)
                     says[1, row, f] += bits
-                    says[2, row, f] += 1
+                    rate = holders[i] / n_accounts
+                    share = (n + 1 + rate) / (sizes[c] - itself + 2)
+                    says[2, row, f] += max(np.log2(share / rate), 0)
+                    says[3, row, f] += 1
         for s in range(n_touched):
             slot[touched[s]] = -1
         n_rows += n_touched
-    return (
-        accounts[:n_rows],
-        clusters[:n_rows],
-        says[0, :n_rows],
-        says[1, :n_rows],
-        says[2, :n_rows],
-    )
+    return accounts[:n_rows], clusters[:n_rows], says[:, :n_rows]
