@@ -200,7 +200,7 @@ def say_next(facts: ClusterFacts) -> tuple[str, ...]:
     steps = []
     found = str(facts.cluster.get("explanation") or "")
     if found:
-        steps.append(f"Check the innocent explanation first: is this {_explain(found)}?")
+        steps.append(f"Check the innocent explanation first: could this be {_explain(found)}?")
     borderline = int((facts.members["probability"] < _BORDERLINE).sum())
     if borderline:
         steps.append(
