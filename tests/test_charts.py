@@ -7,7 +7,7 @@ import pytest
 import linkage
 from linkage.errors import UnknownIdError
 
-pytest.importorskip("altair", reason="altair is not installed (extra notebook)")
+altair = pytest.importorskip("altair", reason="altair is not installed (extra notebook)")
 
 
 @pytest.fixture
@@ -41,6 +41,16 @@ def test_every_chart_of_a_cluster_can_be_drawn(result):
     vl_convert = pytest.importorskip("vl_convert", reason="vl-convert is not installed")
     for chart in (result.charts(), result.charts(1), result.charts("ring3")):
         assert vl_convert.vegalite_to_svg(chart.to_dict()).startswith("<svg")
+
+
+def test_notebooks_get_a_picture_that_needs_no_server(result):
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed (extra notebook)")
+    for chart in (result.charts(), result.charts(1), result.charts("ring3")):
+        bundle = chart._repr_mimebundle_()
+        assert set(bundle) == {"image/svg+xml"}
+        assert "<script" not in bundle["image/svg+xml"]
+        assert "cdn" not in bundle["image/svg+xml"]
+        assert isinstance(chart, altair.TopLevelMixin)
 
 
 def test_unknown_ids_are_named(result):

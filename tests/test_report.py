@@ -146,3 +146,17 @@ def test_it_prints_on_white_whatever_the_screen(result, tmp_path):
         page.emulate_media(media="print")
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
         assert page.pdf(format="A4")[:4] == b"%PDF"
+
+
+def test_columns_and_tiers_that_are_new_do_no_harm(ring):
+    result = linkage.link(observations=ring)
+    frames = {
+        name: getattr(result, name).assign(novel=1)
+        for name in ("clusters", "members", "evidence", "rejected", "observations")
+    }
+    frames["clusters"] = frames["clusters"].assign(tier="vendor", explanation="reseller")
+    changed = linkage.Result(**frames, manifest=result.manifest)
+    page = render_dossier(changed, 1)
+    assert "These 9 accounts are linked (tier vendor)." in page
+    assert "reseller" in page
+    assert "vendor" in changed._repr_html_()

@@ -107,7 +107,7 @@ def test_search_finds_an_identifier_and_shows_its_accounts(page, result):
 
 def test_filters_by_family_bits_and_holders(page, result):
     before = read_status(page)
-    page.click("text=content >> xpath=.. >> input")
+    page.click("text=prompts >> xpath=.. >> input")
     content = make_payload(result, 1)
     family = content.header["families"].index("content")
     n_content = int((content.columns["family"] == family).sum())

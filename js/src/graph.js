@@ -8,6 +8,7 @@ import { build } from "./panel.js";
 import { ACCOUNT_SHAPE, makePrograms, shapeOf } from "./shapes.js";
 
 const MAX_DRAWN_EDGES = 30_000; // the strongest; more would only be a blur, and slow
+const MAX_LIT_ON_HOVER = 8000; // nodes
 const STEPS = 60; // of the timeline when it plays
 const STEP_MS = 160;
 const WINDOW_DAYS = 7;
@@ -183,9 +184,9 @@ function render({ model, el }) {
   });
 
   function drawHover(context, node) {
-    if (!node.label) return;
+    const name = data.labels[Number(node.key)] || "";
     context.font = "12px system-ui, sans-serif";
-    const label = node.label.length > 60 ? `${node.label.slice(0, 59)}…` : node.label;
+    const label = name.length > 60 ? `${name.slice(0, 59)}…` : name;
     const width = context.measureText(label).width;
     context.fillStyle = theme.paper;
     context.strokeStyle = theme.ink;
@@ -212,7 +213,10 @@ function render({ model, el }) {
     }
   }
 
+  // Pointing lights up the neighbours; where that would stutter, clicking does.
+  const lightsOnHover = graph.order <= MAX_LIT_ON_HOVER;
   function hover(node) {
+    if (!lightsOnHover) return panel.showNode(node >= 0 ? node : state.pinned);
     state.hovered = node;
     light(node >= 0 ? node : state.pinned);
     sigma.refresh({ skipIndexation: true });

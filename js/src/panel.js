@@ -135,7 +135,7 @@ export function build(el, data, state, height) {
   };
   data.families.forEach((family, f) => {
     const mark = drawMark(shapeOf(family), data.colours[f]);
-    legend.append(check(family, (on) => toggle(state.hiddenFamilies, f, on), mark));
+    legend.append(check(data.family_words[f], (on) => toggle(state.hiddenFamilies, f, on), mark));
     for (const [key, n] of counts) {
       const [own, kind] = key.split("/").map(Number);
       if (own !== f) continue;
@@ -207,7 +207,7 @@ export function build(el, data, state, height) {
       return;
     }
     const isAccount = data.family[i] === NO_FAMILY;
-    details.append(make("div", "lk-soft", isAccount ? "account" : `${data.kinds[data.kind[i]].replaceAll("_", " ")} (${data.families[data.family[i]]})`));
+    details.append(make("div", "lk-soft", isAccount ? "account" : `${data.kinds[data.kind[i]].replaceAll("_", " ")} (${data.family_words[data.family[i]]})`));
     details.append(make("div", "lk-name", data.labels[i]));
     const facts = [];
     if (isAccount && data.probability[i] >= 0) facts.push(`membership ${data.probability[i].toFixed(3)}`);

@@ -1,8 +1,13 @@
-"""Charts for notebooks, in altair: what a case holds, and what is behind one cluster."""
+"""Charts for notebooks, in altair: what a case holds, and what is behind one cluster.
+
+Notebooks show them as SVG, drawn in Python. Altair's own way loads its code from a server: it fails
+offline, and tells the server that somebody looks at a case.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -15,6 +20,8 @@ from linkage.errors import UnknownIdError
 from linkage.export.text import clean_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkage.desk.background import Background
     from linkage.desk.facts import CaseTables, ClusterFacts
 
@@ -28,12 +35,38 @@ __all__ = [
     "chart_timeline",
 ]
 
+P = ParamSpec("P")
+
 MAX_CELLS: Final = 60  # accounts and identifiers of a heat map, each
 MAX_BARS: Final = 24  # identifiers of a waterfall
 MAX_LABEL: Final = 44
 _WIDTH: Final = 560
 
 
+@cache
+def _define_offline(kind: type) -> type:
+    """Return a class of chart that shows itself without a server."""
+
+    def _repr_mimebundle_(self: Any, *_: Any, **__: Any) -> dict[str, str]:
+        convert = import_extra("vl_convert", "notebook")
+        return {"image/svg+xml": convert.vegalite_to_svg(self.to_dict())}
+
+    return type(kind.__name__, (kind,), {"_repr_mimebundle_": _repr_mimebundle_})
+
+
+def _offline(draw: Callable[P, Any]) -> Callable[P, Any]:
+    """Make a function's charts show themselves without a server; they stay altair charts."""
+
+    @wraps(draw)
+    def draw_offline(*args: P.args, **kwargs: P.kwargs) -> Any:
+        chart = draw(*args, **kwargs)
+        object.__setattr__(chart, "__class__", _define_offline(type(chart)))  # type: ignore[arg-type]
+        return chart
+
+    return draw_offline
+
+
+@_offline
 def chart_clusters(case: CaseTables) -> Any:
     """Chart all clusters: accounts to the right, confidence up, colour and shape by tier.
 
@@ -72,9 +105,11 @@ def chart_clusters(case: CaseTables) -> Any:
         tooltip=["cluster_id:N", "tier:N", "n_accounts:Q", "confidence:Q", "risk:Q", "families:N"],
     )
     top = alt.Chart(_plain(table.head(8))).mark_text(align="left", dx=11, color="#777")
-    return (dots + top.encode(x=x, y=y, text="cluster_id:N")).properties(width=_WIDTH, height=280)
+    layers = dots + top.encode(x=x, y=y, text="cluster_id:N")
+    return layers.properties(width=_WIDTH, height=280)
 
 
+@_offline
 def chart_timeline(case: CaseTables, cluster_id: int, background: Background | None = None) -> Any:
     """Chart when a cluster was active, joined, was banned and replaced.
 
@@ -122,6 +157,7 @@ def chart_timeline(case: CaseTables, cluster_id: int, background: Background | N
     return alt.vconcat(area, bars) if len(long) else alt.vconcat(area)
 
 
+@_offline
 def chart_cells(case: CaseTables, cluster_id: int) -> Any:
     """Chart which account holds which identifier: a heat map of the strongest.
 
@@ -186,6 +222,7 @@ def _order_accounts(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in grid.index[np.argsort(leading.round(9), kind="stable")]]
 
 
+@_offline
 def chart_account(case: CaseTables, account: str) -> Any:
     """Chart how an account's evidence adds up: a waterfall of bits, one bar an identifier.
 
@@ -286,6 +323,7 @@ def stack_bits(rows: pd.DataFrame, cap: float, max_bars: int = MAX_BARS) -> pd.D
     return stacked.reset_index(drop=True)
 
 
+@_offline
 def chart_families(case: CaseTables, cluster_id: int) -> Any:
     """Chart how many of a cluster's accounts each family of evidence supports.
 
@@ -322,6 +360,7 @@ def _draw_families(facts: ClusterFacts) -> Any:
     )  # fmt: skip
 
 
+@_offline
 def chart_splits(case: CaseTables, cluster_id: int) -> Any:
     """Chart where a cluster would split, as its identifiers are taken away.
 
@@ -358,6 +397,7 @@ def _draw_splits(facts: ClusterFacts) -> Any:
     )  # fmt: skip
 
 
+@_offline
 def chart_cluster(case: CaseTables, cluster_id: int, background: Background | None = None) -> Any:
     """Chart a cluster: families, timeline, who holds what, where it would split.
 

@@ -17,9 +17,19 @@ __all__ = ["draw_days", "draw_families", "draw_graph", "draw_splits", "shape_pat
 WIDTH: Final = 720.0
 _GRAPH_HEIGHT: Final = 520.0
 _MARGIN: Final = 18.0
-# Corners of a family's mark, counted from the top; 0 is a disc.
-_CORNERS: Final = {"payment": 4, "network": 3, "client": 5, "content": 6, "registration": 4}
-_TURNED: Final = frozenset({"registration"})  # the square of payments, stood on its corner
+_ARM: Final = 0.36  # half the width of a cross's arm
+# The marks of families, as the widget draws them: corners in units of the mark's reach, y down.
+_MARKS: Final = {
+    "payment": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
+    "network": ((0.0, -0.95), (0.85, 0.5), (-0.85, 0.5)),
+    "content": ((0.86, -0.5), (0.86, 0.5), (0.0, 1.0), (-0.86, 0.5), (-0.86, -0.5), (0.0, -1.0)),
+    "client": (
+        (-_ARM, -0.95), (_ARM, -0.95), (_ARM, -_ARM), (0.95, -_ARM), (0.95, _ARM), (_ARM, _ARM),
+        (_ARM, 0.95), (-_ARM, 0.95), (-_ARM, _ARM), (-0.95, _ARM), (-0.95, -_ARM), (-_ARM, -_ARM),
+    ),
+    "software": ((-0.95, -0.5), (0.95, -0.5), (0.95, 0.5), (-0.95, 0.5)),
+}  # fmt: skip
+_DIAMOND: Final = ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0))
 
 
 def shape_path(family: str, x: float, y: float, radius: float) -> str:
@@ -34,18 +44,15 @@ def shape_path(family: str, x: float, y: float, radius: float) -> str:
     Returns
     -------
     str
-        A polygon's points; an octagon for a family without a mark of its own.
+        A polygon's points; a diamond for a family without a mark of its own.
 
     Examples
     --------
     >>> shape_path("network", 0.0, 0.0, 10.0)
-    '0.0,-10.0 8.7,5.0 -8.7,5.0'
+    '0.0,-9.5 8.5,5.0 -8.5,5.0'
     """
-    corners = _CORNERS.get(family, 8)
-    start = -np.pi / 2 + (np.pi / 4 if corners == 4 and family not in _TURNED else 0.0)
-    angles = start + 2 * np.pi * np.arange(corners) / corners
-    points = zip(x + radius * np.cos(angles), y + radius * np.sin(angles), strict=True)
-    return " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    corners = _MARKS.get(family, _DIAMOND)
+    return " ".join(f"{x + radius * dx:.1f},{y + radius * dy:.1f}" for dx, dy in corners)
 
 
 def draw_graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> dict[str, Any]:

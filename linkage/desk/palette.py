@@ -21,7 +21,7 @@ ACCOUNT_COLOUR: Final = "#8a939c"
 TIER_COLOURS: Final = {"operator": "#d55e00", "coordinated": "#b8860b", "shared": "#0072b2"}
 TIER_WORDS: Final = {
     "operator": "looks like one operator",
-    "coordinated": "coordinated, left open",
+    "coordinated": "act together, left open",
     "shared": "linked, and explained innocently",
 }
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from linkage.desk.extras import import_extra
 from linkage.desk.palette import ACCOUNT_COLOUR, find_family_colours
+from linkage.desk.words import SHORT_FAMILY_WORDS
 from linkage.export.text import clean_text
 from linkage.export.viz import add_viz
 
@@ -84,6 +85,9 @@ def make_payload(case: CaseTables, cluster_id: int, *, max_nodes: int = 60_000) 
         "labels": _clean(nodes["label"]),
         "kinds": _clean(pd.Series(kinds)),
         "families": _clean(pd.Series(families, dtype=object)),
+        "family_words": _clean(
+            pd.Series([SHORT_FAMILY_WORDS.get(f, f) for f in families], dtype=object)
+        ),
         "colours": list(find_family_colours(families).values()),
         "account_colour": ACCOUNT_COLOUR,
         "left_out": n_all - len(nodes),

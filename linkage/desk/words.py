@@ -161,8 +161,8 @@ def say_summary(facts: ClusterFacts) -> tuple[str, ...]:
     if count:
         sentences.append(_say_strongest(facts))
     sentences.append(
-        f"If nothing tied them, agreement like this would be a false alarm at a rate of "
-        f"q = {float(cluster['q_value']):.1g}."
+        "Among clusters reported at this level of surprise, the share of false alarms to expect is "
+        f"{float(cluster['q_value']):.1g} (the q-value)."
         if cluster["q_value"] > 0
         else "Chance practically never produces agreement like this (q-value below 1e-300)."
     )
@@ -200,7 +200,7 @@ def say_next(facts: ClusterFacts) -> tuple[str, ...]:
     steps = []
     found = str(facts.cluster.get("explanation") or "")
     if found:
-        steps.append(f"Check the innocent explanation first: is this {_explain(found)}?")
+        steps.append(f"Check the innocent explanation first: could this be {_explain(found)}?")
     borderline = int((facts.members["probability"] < _BORDERLINE).sum())
     if borderline:
         steps.append(
