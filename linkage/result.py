@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -67,10 +67,10 @@ class Result:
     clusters: pd.DataFrame
     members: pd.DataFrame
     evidence: pd.DataFrame
-    kinds: pd.DataFrame
     rejected: pd.DataFrame
     observations: pd.DataFrame
     manifest: dict[str, Any]
+    kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
         """Say in a few lines what was found."""

@@ -22,6 +22,7 @@ def describe(graph, *clusters, bits=9.0, q_value=0.0, probability=1.0, weak=()):
     evidence["cluster"] = labels[evidence["account"].to_numpy()]
     evidence = evidence[evidence["cluster"] >= 0].reset_index(drop=True)
     evidence.loc[evidence["identifier"].isin([get_code(graph, name) for name in weak]), "bits"] = 1
+    evidence["alone"] = evidence["bits"]
     posterior = np.where(labels >= 0, probability, 0.0)
     q_values = np.full(len(clusters), q_value)
     return describe_clusters(graph, labels, posterior, evidence, q_values, METHOD)
@@ -116,9 +117,23 @@ def test_few_accounts_without_a_common_address_are_no_household():
 def test_shared_prompts_leave_an_explanation_open():
     row = describe_ring("payment:card ip:home prompt:template", "abc")
     assert (row["explanation"], row["tier"]) == ("", "operator")
-    firm = describe_ring("email_domain:firm.example ip:office prompt:template")
+    # One sighting in three is a prompt of theirs.
+    firm = describe_ring("email_domain:firm.example ip:office ip:cafe ip:train prompt:template")
     assert (firm["explanation"], firm["tier"]) == ("organisation", "coordinated")
-    assert firm["confidence"] == pytest.approx(0.5)
+    assert firm["purpose"] == pytest.approx(1 / 3)
+    assert firm["confidence"] == pytest.approx(0.5 / 3)
+
+
+def test_no_innocent_explanation_stands_where_half_of_the_activity_is_one_purpose():
+    firm = describe_ring("email_domain:firm.example ip:office ip:cafe prompt:template")
+    assert (firm["purpose"], firm["explanation"], firm["tier"]) == (0.5, "", "operator")
+
+
+def test_prompts_that_are_mostly_other_peoples_are_no_purpose():
+    users = {f"u{i}": "prompt:tool" for i in range(10)}
+    ring = dict.fromkeys(NINE, "payment:card device:phone prompt:tool")
+    row = describe(make_graph(ring | users | CROWD), NINE).loc[0]
+    assert (row["purpose"], row["tier"]) == (0, "coordinated")
 
 
 def test_confidence_is_the_product_of_its_parts():
@@ -151,6 +166,7 @@ def test_no_clusters_are_an_empty_table_with_all_columns():
             "corroborated",
             "confidence",
             "explanation",
+            "purpose",
             "tier",
             "risk",
         }
@@ -159,7 +175,9 @@ def test_no_clusters_are_an_empty_table_with_all_columns():
 def test_a_number_that_no_account_has_any_more_is_left_out():
     graph = make_graph(dict.fromkeys(NINE, "payment:card device:phone"))
     labels = np.full(9, 2, np.int64)
-    evidence = pd.DataFrame({"account": [], "cluster": [], "identifier": [], "bits": []})
+    evidence = pd.DataFrame(
+        {"account": [], "cluster": [], "identifier": [], "bits": [], "alone": []}
+    )
     evidence = evidence.astype(dict.fromkeys(("account", "cluster", "identifier"), np.int64))
     q_value = np.array([1.0, 1.0, 0.25])
     table = describe_clusters(graph, labels, np.ones(9), evidence, q_value, METHOD)
@@ -176,14 +194,15 @@ def test_a_cluster_is_described_the_same_whatever_else_is_there():
     assert alone.to_dict() == both.to_dict()
 
 
-def test_prompts_shared_at_one_address_may_be_a_class_and_are_left_open():
-    row = describe_ring("ip:lab prompt:homework")
+def test_prompts_shared_in_one_place_may_be_a_class_and_are_left_open():
+    row = describe_ring("ip:lab ip:hall ip:library prompt:homework")
     assert (row["tier"], row["explanation"]) == ("coordinated", "gathering")
-    assert row["confidence"] == 0.5
+    assert row["confidence"] == pytest.approx(0.5 / 3)
 
 
 def test_a_shared_card_rules_a_gathering_out():
-    assert describe_ring("ip:lab prompt:homework payment:card")["tier"] == "operator"
+    row = describe_ring("ip:lab ip:hall ip:library prompt:homework payment:card")
+    assert (row["tier"], row["explanation"]) == ("operator", "")
 
 
 def test_known_prompts_that_are_not_shared_show_no_purpose():
