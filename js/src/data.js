@@ -1,7 +1,7 @@
 // Unpacks what Python sent: labels in a JSON header, numbers as typed columns of one buffer.
 
-const TYPES = { float32: Float32Array, uint32: Uint32Array, uint8: Uint8Array };
-export const NO_FAMILY = 255;
+const TYPES = { float32: Float32Array, uint32: Uint32Array, uint16: Uint16Array };
+export const NO_FAMILY = 65535;
 
 export function unpack(headerText, view) {
   const header = JSON.parse(headerText);

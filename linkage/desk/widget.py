@@ -42,7 +42,7 @@ class Payload:
     header : dict
         Labels, kinds, families with their colours, counts; all texts made printable and short.
     columns : dict of arrays
-        Of nodes ``x``, ``y``, ``size`` (float32), ``kind``, ``family`` (uint8, 255 for none),
+        Of nodes ``x``, ``y``, ``size`` (float32), ``kind``, ``family`` (uint16, 65535 for none),
         ``first``, ``last`` (float32, days since 1970, -1 unknown), ``probability`` (float32, -1
         none), ``holders`` (uint32); of edges ``source``, ``target`` (uint32), ``bits`` (float32,
         -1 none), ``begin``, ``end`` (float32, days).
@@ -97,8 +97,8 @@ def make_payload(case: CaseTables, cluster_id: int, *, max_nodes: int = 60_000) 
         "x": nodes["x"].to_numpy(np.float32),
         "y": nodes["y"].to_numpy(np.float32),
         "size": nodes["size"].to_numpy(np.float32),
-        "kind": pd.Index(kinds).get_indexer(pd.Index(nodes["kind"])).astype(np.uint8),
-        "family": pd.Index(families).get_indexer(pd.Index(nodes["family"])).astype(np.uint8),
+        "kind": pd.Index(kinds).get_indexer(pd.Index(nodes["kind"])).astype(np.uint16),
+        "family": pd.Index(families).get_indexer(pd.Index(nodes["family"])).astype(np.uint16),
         "first": _to_days(nodes["first_seen"]),
         "last": _to_days(nodes["last_seen"]),
         "probability": nodes["probability"].fillna(-1).to_numpy(np.float32),
