@@ -321,12 +321,15 @@ class Result:
         return explain_account(account, member, evidence)
 
     def _explain_pair(self, a: str, b: str) -> Explanation:
-        self._require_account(a)
-        self._require_account(b)
         seen = self.observations
-        left, right = seen[seen["account_id"] == a], seen[seen["account_id"] == b]
+        both = seen[seen["account_id"].isin([a, b])]  # one pass over what may be millions of rows
+        left, right = both[both["account_id"] == a], both[both["account_id"] == b]
+        for account, rows in ((a, left), (b, right)):
+            if rows.empty:
+                self._require_account(account)
         shared = left.merge(right, on=["kind", "value", "family"], suffixes=("_a", "_b"))
-        holders = seen.merge(shared[["kind", "value"]], on=["kind", "value"])
+        candidates = seen[seen["value"].isin(shared["value"])]
+        holders = candidates.merge(shared[["kind", "value"]], on=["kind", "value"])
         counted = holders.groupby(["kind", "value"]).size().rename("n_accounts").reset_index()
         shared = shared.merge(counted, on=["kind", "value"], how="left")
         n_accounts = max(int(self.manifest["counts"]["accounts"]), 2)
