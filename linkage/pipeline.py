@@ -232,6 +232,7 @@ def _find_clusters(
         overlaps = validate_overlaps(pairs, expected, n_tests, method)
     with clock.step("weighing evidence", "evidence"):
         weighed = corroborate_edges(graph, edges, overlaps, method)
+        weighed = weighed[_tells_operators_apart(graph, weighed, method)]
         linked = link_pairs(graph, edges, method)
     with clock.step("finding communities", "communities"):
         labels = find_communities(weighed, linked, graph.n_accounts, seed=seed)
@@ -253,6 +254,19 @@ def _find_clusters(
         kinds=tabulate_kinds(graph, determined, background),
         graph=graph,
     )
+
+
+def _tells_operators_apart(
+    graph: AccountGraph, edges: pd.DataFrame, method: MethodConfig
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which edges are to identifiers that no vendor sells to several operators.
+
+    What a vendor sells corroborates other evidence; it is no reason to put accounts together.
+    """
+    shared = graph.identifiers["family"].isin(method.shared_families).to_numpy()
+    if shared.all():
+        return np.ones(len(edges), bool)
+    return np.asarray(~shared[edges["identifier"].to_numpy()])
 
 
 def _list_matches(attribution: Attribution, method: MethodConfig) -> pd.DataFrame:
