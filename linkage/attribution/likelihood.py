@@ -69,17 +69,18 @@ def calibrate_families(
 
         t = sum of the bits of the x  +  (d - x) log2( (1 - q1) / (1 - q0) )
 
-    with the bits that they have once the account has joined, and q1 and q0 the shares of members' and outsiders' identifiers that are in the profile. The
-    share of members among the accounts that score about t is fitted by isotonic regression (it
-    may only rise with t; Ayer et al. 1955, Zadrozny and Elkan 2002), a member being left out of
-    its own fit, and with m of M members and u of U outsiders in a block of the fit::
+    with the bits that they have once the account has joined, and q1 and q0 the shares of members'
+    and outsiders' identifiers that are in the profile. The share of members among the accounts that
+    score about t is fitted by isotonic regression (it may only rise with t; Ayer et al. 1955,
+    Zadrozny and Elkan 2002), a member being left out of its own fit, and with m of M members and u
+    of U outsiders in a block of the fit::
 
         bits = log2( (m + 1/2) / (M + 1) ) - log2( (u + 1/2) / (U + 1) )
 
     Bits are no more than those of the strongest identifier where the block has fewer than
     ``MIN_FIT`` members, no more than those of all identifiers together, and no more than
-    ``max_family_bits``. They are reduced where the outsiders of the
-    account's own stratum match more often than outsiders do elsewhere.
+    ``max_family_bits``. They are reduced where the outsiders of the account's own stratum match
+    more often than outsiders do elsewhere.
     """
     degree = _count_degrees(graph, edges)
     within = np.zeros((len(profiles.sizes), degree.shape[1]))
