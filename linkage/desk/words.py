@@ -53,11 +53,11 @@ KIND_WORDS: Final = {
     "user_agent": "user agent",
 }
 EXPLANATION_WORDS: Final = {
-    "household": "a household: few accounts, two or more at one address, no prompts in common",
+    "household": "a household: few accounts, two or more of them at one address",
     "organisation": "an organisation: more than half of the accounts at one own mail domain",
     "gathering": (
-        "a gathering (class, hackathon, build farm): half of the accounts at one address, which "
-        "share prompts and nothing else"
+        "a gathering (class, hackathon, build farm): accounts that share prompts and an address, "
+        "and nothing else"
     ),
 }
 GLOSSARY: Final = (
@@ -171,9 +171,22 @@ def say_summary(facts: ClusterFacts) -> tuple[str, ...]:
     sentences.append(
         f"An innocent explanation fits and has to be ruled out first: {found}."
         if found
-        else f"None of the innocent explanations that were tested ({join_words(tested)}) covers it."
+        else f"None of the innocent explanations that were tested ({join_words(tested)}) stands."
     )
-    return tuple(sentences)
+    return (*sentences, *_say_purpose(cluster))
+
+
+def _say_purpose(cluster: pd.Series[Any]) -> tuple[str, ...]:
+    """Say how far a common purpose goes, where the case knows it."""
+    purpose = float(cluster.get("purpose", float("nan")))
+    if not purpose > 0:
+        return ()
+    said = (
+        f"Prompts from templates that mostly these accounts use take {spell_share(purpose)} of "
+        "their activity"
+    )
+    weight = ": that outweighs a household or an organisation." if purpose >= 0.5 else "."
+    return (said + weight,)
 
 
 def _say_strongest(facts: ClusterFacts) -> str:
