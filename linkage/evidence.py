@@ -7,15 +7,14 @@ validated overlaps of its identifier with the account's identifiers of other fam
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from linkage.kernels import compile_kernel
 
+if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
@@ -51,7 +50,7 @@ def corroborate_edges(
         return edges.iloc[:0].assign(bits=np.empty(0))
     starts = np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1))
     first = np.searchsorted(pairs["left"].to_numpy(), np.arange(graph.n_identifiers + 1))
-    bits = _compile_kernel()(
+    bits = compile_kernel(_sum_supports)(
         starts,
         edges["identifier"].to_numpy(np.int64),
         graph.family_codes,
@@ -62,17 +61,6 @@ def corroborate_edges(
     )
     weighed = edges.assign(bits=bits)
     return weighed[weighed["bits"] > 0].reset_index(drop=True)
-
-
-@cache
-def _compile_kernel() -> Callable[..., np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return the compiled loop over accounts; importing numba costs, so only when it is used."""
-    from numba import njit
-
-    compiled: Callable[..., np.ndarray[Any, np.dtype[np.float64]]] = njit(nogil=True, cache=True)(
-        _sum_supports
-    )
-    return compiled
 
 
 def _sum_supports(

@@ -138,8 +138,8 @@ def explain_account(account: str, member: pd.DataFrame, evidence: pd.DataFrame) 
         row = member.iloc[0]
         sentences = (
             f"is in cluster {row['cluster_id']} with probability {row['probability']:.3f}.",
-            "bits of an identifier: log2 of how much commoner it is in the rest of the cluster "
-            "than everywhere. A family counts once, up to its cap.",
+            "bits: what each identifier adds. Those of a family add up to what the family says, "
+            "which is no more than how rare such a match is among accounts outside the cluster.",
         )
     return Explanation(title=f"Account {account}", sentences=sentences, table=table)
 

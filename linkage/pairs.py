@@ -7,15 +7,14 @@ identifiers of independent families, and that many rare things are not shared by
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from linkage.kernels import compile_kernel
 
+if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
@@ -74,7 +73,7 @@ def link_pairs(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -
         )
     degree, rate = _count_meetings(graph)
     by_identifier = used.sort_values(["identifier", "account"])
-    found = _compile_kernel()(
+    found = compile_kernel(_link)(
         np.searchsorted(used["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
         used["identifier"].to_numpy(np.int64),
         np.searchsorted(by_identifier["identifier"].to_numpy(), np.arange(len(holders) + 1)),
@@ -125,15 +124,6 @@ def _count_meetings(graph: AccountGraph) -> tuple[Floats, Floats]:
         last = np.searchsorted(holders[rows], holders[rows], side="right") - 1
         meetings[rows] = running[last] / float(holders[rows].sum()) ** 2
     return degree.reshape(-1, n_kinds).astype(np.float64), meetings
-
-
-@cache
-def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats]]:
-    """Return the compiled loop over accounts; importing numba costs, so only when it is used."""
-    from numba import njit
-
-    compiled: Callable[..., tuple[Ints, Ints, Floats]] = njit(nogil=True, cache=True)(_link)
-    return compiled
 
 
 def _link(  # noqa: PLR0912 - one compiled loop

@@ -93,9 +93,11 @@ def link(
 
     Notes
     -----
-    The steps are those of corroborated evidence: overlaps of identifiers, a degree-corrected null,
-    validation at a false-discovery rate, edges that carry only what other families corroborate,
-    communities of those edges, and attribution of every account to the profiles found.
+    Kinds of identifiers are judged first: what repeats another kind, or comes with it in everybody,
+    is no second piece of evidence. Then come overlaps of identifiers against a degree-corrected
+    null, validated at a false-discovery rate; edges that carry only what other families
+    corroborate; direct evidence between pairs of accounts; communities of both; and attribution of
+    every account to the profiles found, calibrated on the accounts that are no members.
 
     Examples
     --------
@@ -138,7 +140,7 @@ def link(
     result = Result(
         **tables,
         rejected=observed.rejected.to_pandas(),
-        manifest=_make_manifest(observed, graph, tables, settings, seed, clock.seconds),
+        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock.seconds),
     )
     if out is not None:
         write_case(result, out)
@@ -397,6 +399,7 @@ def _make_manifest(
             }
             for source in observed.sources
         ],
+        "dependent_families": [list(pair) for pair in graph.dependent],
         "counts": {
             "accounts": observed.accounts.num_rows,
             "identifiers": observed.identifiers.num_rows,

@@ -49,9 +49,9 @@ class Result:
     members : pandas.DataFrame
         ``account_id``, ``cluster_id``, ``probability``; an account is in one cluster at most.
     evidence : pandas.DataFrame
-        ``cluster_id``, ``account_id``, ``kind``, ``value``, ``bits`` (log2 likelihood ratio),
-        ``family``, ``n_accounts`` (that hold it anywhere), ``count``, ``first_seen``,
-        ``last_seen``.
+        ``cluster_id``, ``account_id``, ``kind``, ``value``, ``bits`` (its part of the log2
+        likelihood ratio of its family), ``family``, ``n_accounts`` (that hold it anywhere),
+        ``count``, ``first_seen``, ``last_seen``.
     kinds : pandas.DataFrame
         What each kind of identifier was found to be worth: ``kind``, ``family``, ``n_accounts``,
         ``n_values``, ``n_shared``, ``max_holders``, ``bits``, ``repeats``, ``comes_with``.

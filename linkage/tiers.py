@@ -76,14 +76,14 @@ def describe_clusters(
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared.
 
-    A family supports a cluster when at least half of its accounts have ``min_bits`` of it;
+    A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
     belief in the tier (1, 1/2, 1/20; half the purpose where an explanation stands beside it).
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
-    counted = evidence[evidence["bits"] >= config.min_bits]
-    families = _support_by_family(graph, counted)
+    said = _add_by_family(graph, evidence, "bits", "sum")
+    families = said[said["bits"] >= config.min_bits]
     sizes = pd.Series(labels[labels >= 0]).value_counts().sort_index().rename("n_accounts")
     table = sizes.rename_axis("cluster").to_frame()
     table["q_value"] = q_value[table.index]
@@ -91,7 +91,8 @@ def describe_clusters(
     independent = graph.find_independent(config.dependent_families)
     table["families"] = _join_names(graph.family_names, supports)
     table["corroborated"] = _share_corroborated(families, independent, table)
-    alone = _support_by_family(graph, evidence[evidence["alone"] >= config.min_bits])
+    alone = _add_by_family(graph, evidence, "alone", "max")
+    alone = alone[alone["alone"] >= config.min_bits]
     activity = _count_activity(graph)
     table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
@@ -123,12 +124,17 @@ def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFr
     return np.asarray(share.div(table["n_accounts"], axis=0).to_numpy() >= HALF)
 
 
-def _support_by_family(graph: AccountGraph, strong: pd.DataFrame) -> pd.DataFrame:
-    """Return ``cluster``, ``account``, ``family`` where the family supports the account."""
-    family = graph.family_codes[strong["identifier"].to_numpy()]
-    columns = {"cluster": strong["cluster"], "account": strong["account"], "family": family}
-    distinct: pd.DataFrame = pd.DataFrame(columns).drop_duplicates()
-    return distinct
+def _add_by_family(
+    graph: AccountGraph, evidence: pd.DataFrame, column: str, how: str
+) -> pd.DataFrame:
+    """Return ``cluster``, ``account``, ``family`` and a column of the evidence taken together."""
+    columns = {name: evidence[name] for name in ("cluster", "account", column)}
+    family = graph.family_codes[evidence["identifier"].to_numpy(np.int64)]
+    keys = ["cluster", "account", "family"]
+    taken: pd.DataFrame = (
+        pd.DataFrame(columns).assign(family=family).groupby(keys)[column].agg(how).reset_index()
+    )
+    return taken
 
 
 def _count_activity(graph: AccountGraph) -> Floats:

@@ -202,7 +202,7 @@ def test_a_stratum_whose_outsiders_match_more_often_is_believed_less():
     assert (local.bits[local.own, network] < plain.bits[plain.own, network] - 2).all()
 
 
-def test_evidence_is_of_members_and_counts_no_more_than_it_says():
+def test_evidence_is_of_members_and_adds_up_to_what_families_say():
     graph = make_graph(RING | {"s": "ip:proxy"} | make_strangers(400, "payment", "ip"))
     found = attribute(graph, "a b c d e")
     rows = name_rows(graph, found.evidence, "cluster", "account", "identifier")
@@ -212,7 +212,11 @@ def test_evidence_is_of_members_and_counts_no_more_than_it_says():
         for name in ("device:phone", "ip:proxy", "payment:card")
     ]
     assert (found.evidence["bits"] > 0).all()
-    assert (found.evidence["bits"] <= found.evidence["alone"]).all()
+    family = graph.family_codes[found.evidence["identifier"].to_numpy()]
+    said = found.evidence["bits"].groupby([found.evidence["account"], family]).sum()
+    own = found.scores.own
+    bits = dict(zip(found.scores.account[own].tolist(), found.scores.bits[own], strict=True))
+    assert said.to_dict() == {key: pytest.approx(bits[key[0]][key[1]]) for key in said.index}
 
 
 def test_a_single_family_needs_more_than_two_do():

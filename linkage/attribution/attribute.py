@@ -66,8 +66,8 @@ class Attribution:
         Posterior that the account belongs to its cluster; 0 where it has none.
     evidence : pandas.DataFrame
         ``account``, ``cluster``, ``identifier``, ``alone`` > 0: bits that the identifier of a
-        member would say by itself, judged without the member; ``bits``: what it counts, no more
-        than its family says; sorted.
+        member would say by itself, judged without the member; ``bits``: its part of what its
+        family says, so that they add up to the bits of the scores; sorted.
     scores : Scores
         Of these labels: how well accounts fit this cluster and others.
     """
@@ -310,11 +310,12 @@ def _drop_small(labels: Ints, min_accounts: int) -> Ints:
 def _explain_members(
     graph: AccountGraph, edges: pd.DataFrame, labels: Ints, scores: Scores
 ) -> pd.DataFrame:
-    """Return the identifiers of members with their bits, no more than their family says."""
+    """Return the identifiers of members; what a family says is divided by what each would say."""
     evidence = weigh_members(graph, edges, labels, Profiles.count(graph, edges, labels))
     says = np.zeros((graph.n_accounts, len(graph.family_names)))
     says[scores.account[scores.own]] = scores.bits[scores.own]
     family = graph.family_codes[evidence["identifier"].to_numpy()]
-    counted = np.minimum(evidence["alone"], says[evidence["account"].to_numpy(), family])
-    evidence["bits"] = np.maximum(counted, 0)
+    key = evidence["account"].to_numpy() * says.shape[1] + family
+    total = np.bincount(key, evidence["alone"], minlength=says.size)[key]
+    evidence["bits"] = np.maximum(says.ravel()[key], 0) * evidence["alone"] / total
     return evidence.sort_values(["cluster", "account", "identifier"], ignore_index=True)

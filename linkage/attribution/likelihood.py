@@ -8,16 +8,14 @@ that outsiders reach as well proves little, whatever its identifiers say.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from linkage.attribution.profiles import Matches, Profiles, expand
+from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from linkage.config import MethodConfig
@@ -174,24 +172,15 @@ def _fit_ratio(
     """Return the calibrated bits of each row, and the members and outsiders in its block."""
     # Members first: of equal scores all are pooled.
     order = np.lexsort((~own, score, cluster))
-    members, outsiders = _compile_fit()(cluster[order], own[order].astype(np.float64))
+    members, outsiders = compile_kernel(_pool_adjacent)(
+        cluster[order], own[order].astype(np.float64)
+    )
     m, u = np.empty(len(order)), np.empty(len(order))
     m[order], u[order] = members, outsiders
     m = np.maximum(m - own, 0)
     ratio = np.log2((m + PRIOR_COUNT) / (sizes[cluster] - own + 1))
     ratio -= np.log2((u + PRIOR_COUNT) / (n_accounts - sizes[cluster] + 1))
     return ratio, m, u
-
-
-@cache
-def _compile_fit() -> Callable[[Ints, Floats], tuple[Floats, Floats]]:
-    """Return the compiled fit; importing numba costs, so only when it is used."""
-    from numba import njit
-
-    compiled: Callable[[Ints, Floats], tuple[Floats, Floats]] = njit(nogil=True, cache=True)(
-        _pool_adjacent
-    )
-    return compiled
 
 
 def _pool_adjacent(cluster: Any, own: Any) -> Any:

@@ -7,15 +7,14 @@ every profile that it touches, as if it were not a member itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from linkage.kernels import compile_kernel
 
+if TYPE_CHECKING:
     from linkage.graph import AccountGraph
 
 __all__ = ["Matches", "Profiles", "count_members", "expand", "match_accounts", "weigh_members"]
@@ -162,7 +161,7 @@ def match_accounts(
     where a member is left out of n_cj, |c| and d_j. Negative bits say nothing. For ``joined``, a
     member is counted and so is an account that is none.
     """
-    account, cluster, says = _compile_kernel()(
+    account, cluster, says = compile_kernel(_match)(
         np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
         edges["identifier"].to_numpy(np.int64),
         graph.family_codes,
@@ -214,15 +213,6 @@ def weigh_members(
     )
     telling: pd.DataFrame = table[(others > 0) & (bits > 0)].reset_index(drop=True)
     return telling
-
-
-@cache
-def _compile_kernel() -> Callable[..., tuple[Ints, Ints, Floats]]:
-    """Return the compiled loop over accounts; importing numba costs, so only when it is used."""
-    from numba import njit
-
-    compiled: Callable[..., tuple[Ints, Ints, Floats]] = njit(nogil=True, cache=True)(_match)
-    return compiled
 
 
 def _match(

@@ -201,11 +201,9 @@ def _support(evidence: pd.DataFrame, manifest: dict[str, Any]) -> pd.DataFrame:
     method = manifest.get("config", {}).get("method", {})
     cap = float(method.get("max_family_bits", np.inf))
     least = float(method.get("min_bits", DEFAULT_MIN_BITS))
-    table = evidence.groupby(["account_id", "family"], sort=True).agg(
-        bits=("bits", "sum"), strongest=("bits", "max")
-    )
+    table = evidence.groupby(["account_id", "family"], sort=True).agg(bits=("bits", "sum"))
     table["bits"] = table["bits"].clip(upper=cap)
-    table["supports"] = table.pop("strongest") >= least
+    table["supports"] = table["bits"] >= least
     return table.reset_index()
 
 
@@ -240,8 +238,10 @@ def list_families(evidence: pd.DataFrame, support: pd.DataFrame, n_members: int)
 
 
 def _find_dependent(manifest: dict[str, Any]) -> frozenset[frozenset[str]]:
+    """Return the pairs of families that were declared, or found, to be one piece of evidence."""
     method = manifest.get("config", {}).get("method", {})
-    return frozenset(frozenset(pair.split("+")) for pair in method.get("dependent_families", ()))
+    declared = {frozenset(pair.split("+")) for pair in method.get("dependent_families", ())}
+    return frozenset(declared | {frozenset(p) for p in manifest.get("dependent_families", ())})
 
 
 def remove_each_family(

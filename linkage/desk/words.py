@@ -56,15 +56,16 @@ EXPLANATION_WORDS: Final = {
     "household": "a household: few accounts, two or more of them at one address",
     "organisation": "an organisation: more than half of the accounts at one own mail domain",
     "gathering": (
-        "a gathering (class, hackathon, build farm): accounts that share prompts and an address, "
-        "and nothing else"
+        "a gathering (class, hackathon, build farm): accounts that share prompts and spend half of "
+        "their activity at addresses that half of them use, and share nothing else"
     ),
 }
 GLOSSARY: Final = (
-    ("bits", "How much commoner an identifier is among these accounts than everywhere, as a power "
-     "of two: 3 bits are 8 times, 10 bits about 1,000 times as common."),
-    ("confidence", "How sure linkage is that the cluster is one operator, 0 to 1. It is not "
-     "calibrated yet: use it to rank, not as a rate of error."),
+    ("bits", "What an identifier adds to the case for an account, as a power of two: 3 bits make "
+     "it 8 times, 10 bits about 1,000 times as likely. Identifiers of one family share what the "
+     "family says together."),
+    ("confidence", "How sure linkage is that the cluster is one operator, 0 to 1. It rests on "
+     "stated beliefs in each kind of conclusion: use it to rank, not as a rate of error."),
     ("q-value", "The share of false alarms to expect among clusters reported at this level of "
      "surprise. Small is strong."),
     ("risk", "Confidence, lowered for very small clusters. It orders the list, nothing more."),
@@ -77,7 +78,8 @@ GLOSSARY: Final = (
 LIMITS: Final = (
     "Linked is not abusive. A family, an office and a campus are linked too; what ties accounts is "
     "shown here, and people decide what it means.",
-    "Confidence and membership are not calibrated: they rank, they are no error rates.",
+    "Confidence rests on stated beliefs, and membership was checked on simulated worlds only: they "
+    "rank, they are no error rates.",
     "When an identifier was used is shown, but not used as evidence: an address shared half a year "
     "apart counts as much as one shared in the same hour.",
     "Identifiers that nobody else holds, and signals outside the input, are not seen here.",

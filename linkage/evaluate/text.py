@@ -1,9 +1,10 @@
 """An evaluation as tables that a person reads."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterable
 from io import StringIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -11,8 +12,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from linkage.evaluate.calibration import Calibration
-from linkage.evaluate.result import Discovery, Evaluation, Score
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linkage.evaluate.calibration import Calibration
+    from linkage.evaluate.result import Discovery, Evaluation, Score
 
 __all__ = ["print_evaluation", "render", "render_text"]
 
