@@ -394,8 +394,9 @@ def measure_paraphrase(_: argparse.Namespace) -> Iterator[str]:
     yield "## What paraphrase leaves"
     yield ""
     yield "20 templates (half slots) of 60 accounts with 20 prompts each, 30 % of them cover, among"
-    yield "3,000 innocents. Per template: share of its accounts that hold an identifier of which 90 %"  # noqa: E501
-    yield "of the holders are its own / that hold its widest identifier / number of identifiers."
+    yield "3,000 innocents. Per template: share of its accounts that hold an identifier of which"
+    yield "90 % of the holders are its own / that hold its widest identifier / number of"
+    yield "identifiers."
     for tongue in list_tongues():
         rows = [[tongue.name, *(f"{rate:.0%}" for rate in RATES)]]
         for name, said in PARAPHRASES.items():

@@ -23,7 +23,7 @@ from linkage.evaluate import evaluate, read_truth
 
 RESULTS: Final = Path(__file__).parent / "results" / "main_job.md"
 SEED: Final = 11
-SIMULATED: Final = (("small", 0), ("small", 2), ("small", 4), ("quiet", None))
+SIMULATED: Final = (("small", 0), ("small", 2), ("small", 4), ("small", 5), ("quiet", None))
 REAL: Final = ("er_febrl3", "er_historical50k", "coortweet_ru", "coortweet_de", "prompts_chat")
 SCORES: Final = (
     "operator_f1_size_10_up",
@@ -32,10 +32,13 @@ SCORES: Final = (
     "pair_f1",
     "bcubed_f1",
     "average_precision",
+    "confidence_ece",
+    "membership_ece",
 )
 HEADER: Final = (
     "| input | accounts | clusters | wall s | CPU s | peak GB | operators >= 10 | 3 to 9 "
-    "| weighted | pair F1 | B-cubed F1 | AP of risk | innocents with strangers "
+    "| weighted | pair F1 | B-cubed F1 | AP of risk | error of confidence | of membership "
+    "| innocents with strangers "
     "| innocents in tier operator |"
 )
 
@@ -60,15 +63,15 @@ def list_inputs(folder: Path) -> Iterator[tuple[str, list[str], Path | None]]:
     demo = linkage.datasets.demo()
     yield "demo", ["--demo"], demo.truth_path
     for preset, evasion in SIMULATED:
-        name = f"{preset}-{evasion}" if evasion is not None else preset
         level = ["--evasion", str(evasion)] if evasion is not None else []
-        place = folder / name
+        place = folder / "-".join([preset, *level[1:]])
         run_command(
             ["simulate", "--preset", preset, "--seed", str(SEED), *level, "--out", str(place)]
         )
         tables = ("events", "payments", "accounts")
         words = [w for table in tables for w in (f"--{table}", str(place / f"{table}.parquet"))]
-        yield f"{preset}, evasion {evasion}, seed {SEED}", words, place / "truth.parquet"
+        name = ", ".join([preset, *(["evasion " + level[1]] if level else []), f"seed {SEED}"])
+        yield name, words, place / "truth.parquet"
     for name in REAL:
         if not (DATA / name).is_dir():
             print(f"skipped: no folder {name} under LINKAGE_DATA ({DATA})")

@@ -14,6 +14,7 @@ LAYER = {
     "schema": 1.0,
     "config": 1.1,
     "engine": 2.0,
+    "frames": 2.0,
     "graph": 2.0,
     "kernels": 2.0,
     "sources": 3.1,  # the input side is one stage of several modules, in this order

@@ -28,6 +28,7 @@ from linkage.desk.purposes import load_purposes, tally_purposes
 from linkage.desk.redact import Redactor
 from linkage.export.files import replace_files
 from linkage.export.text import clean_text
+from linkage.frames import to_records
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -108,9 +109,9 @@ def render_dossier(
         n_backbone=int((nodes["type"] == "account").sum()),
         days=drawing.draw_days(facts),
         splits=drawing.draw_splits(facts),
-        identifiers=_to_rows(facts.identifiers.head(options.max_identifiers)),
-        members=_to_rows(facts.members.head(options.max_members)),
-        purposes=None if purposes is None else _to_rows(_clean_columns(purposes, ["example"])),
+        identifiers=to_records(facts.identifiers.head(options.max_identifiers)),
+        members=to_records(facts.members.head(options.max_members)),
+        purposes=None if purposes is None else to_records(_clean_columns(purposes, ["example"])),
         has_templates=purposes is not None,
         **_describe_run(case, redact=options.redact),
     )
@@ -144,7 +145,7 @@ def render_overview(case: CaseTables, *, settings: DossierSettings | None = None
     tiers = case.clusters.groupby("tier")["n_accounts"].agg(["size", "sum"])
     return _render(
         "overview.html",
-        clusters=_to_rows(clusters.assign(width=(sizes * 90).round(1))),
+        clusters=to_records(clusters.assign(width=(sizes * 90).round(1))),
         n_clusters=len(case.clusters),
         n_members=len(case.members),
         tiers=[
@@ -219,12 +220,6 @@ def _clean(values: pd.Series[Any]) -> pd.Series[Any]:
     texts = np.array([str(value) for value in distinct], dtype=object)
     safe = clean_text(texts, MAX_VALUE, one_line=True)[0].to_numpy(zero_copy_only=False)
     return pd.Series(np.asarray(safe, dtype=object)[codes], index=values.index, dtype=object)
-
-
-def _to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows for the template; missing values as None."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _describe_run(case: CaseTables, *, redact: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from linkage.errors import UnknownIdError
 from linkage.evaluate.calibration import Calibration
+from linkage.frames import to_records
 
 __all__ = ["Counts", "Discovery", "Evaluation", "Score"]
 
@@ -139,12 +140,12 @@ class Evaluation:
             "confidence": _list_bins(self.confidence),
             "membership": _list_bins(self.membership),
             "discoveries": [asdict(row) for row in self.discoveries],
-            "roles": _to_records(self.roles),
-            "tiers": _to_records(self.tiers),
+            "roles": to_records(self.roles),
+            "tiers": to_records(self.tiers),
         }
         if detail:
-            out["operators"] = _to_records(self.operators)
-            out["clusters"] = _to_records(self.clusters)
+            out["operators"] = to_records(self.operators)
+            out["clusters"] = to_records(self.clusters)
         return out
 
 
@@ -156,8 +157,3 @@ def _list_bins(calibration: Calibration | None) -> dict[str, Any] | None:
 
 def _without_name(score: Score) -> dict[str, Any]:
     return {key: value for key, value in asdict(score).items() if key != "name"}
-
-
-def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]

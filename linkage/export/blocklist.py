@@ -12,11 +12,12 @@ from pyarrow import csv
 
 from linkage.export.files import replace_files
 from linkage.export.spreadsheet import neutralise_formulas
+from linkage.frames import to_records
 
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["to_records", "write_blocklist"]
+__all__ = ["write_blocklist"]
 
 
 def write_blocklist(indicators: pd.DataFrame, path: str | PathLike[str]) -> Path:
@@ -46,18 +47,16 @@ def write_blocklist(indicators: pd.DataFrame, path: str | PathLike[str]) -> Path
     target = Path(path)
     with replace_files(target) as (handle,):
         if target.suffix.lower() == ".json":
-            text = json.dumps({"indicators": to_records(indicators)}, indent=1)
+            text = json.dumps({"indicators": _list_rows(indicators)}, indent=1)
             handle.write(text.encode("ascii") + b"\n")
         else:
             csv.write_csv(pa.table(_spell_columns(indicators)), handle)
     return target
 
 
-def to_records(indicators: pd.DataFrame) -> list[dict[str, Any]]:
+def _list_rows(indicators: pd.DataFrame) -> list[dict[str, Any]]:
     """Return indicators as plain dictionaries: times as ISO 8601 texts, null where unknown."""
-    table = indicators.assign(**_spell_times(indicators)).astype(object)
-    rows = table.where(table.notna(), None).to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
+    return to_records(indicators.assign(**_spell_times(indicators)))
 
 
 def _spell_times(table: pd.DataFrame) -> dict[str, pd.Series[Any]]:

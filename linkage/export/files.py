@@ -1,18 +1,19 @@
 """Files that are either written in full or not touched."""
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 
 from linkage.errors import InputError, MissingInputError
 
-__all__ = ["Written", "replace_files"]
+__all__ = ["Written", "replace_files", "write_json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +83,12 @@ def replace_files(*paths: Path) -> Iterator[tuple[BinaryIO, ...]]:
             handle.close()
         for draft in drafts:
             draft.unlink(missing_ok=True)
+
+
+def write_json(document: dict[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write a document as one line of JSON in ASCII, whole or not at all; return its path."""
+    target = Path(path)
+    with replace_files(target) as (handle,):
+        text = json.dumps(document, ensure_ascii=True, separators=(",", ":"))
+        handle.write(text.encode("ascii"))
+    return target

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from linkage.export.files import replace_files
+from linkage.export.files import write_json
 
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
 
 __all__ = ["build_misp", "write_misp"]
 
@@ -109,10 +109,7 @@ def write_misp(
         If the file cannot be written.
     """
     event = build_misp(clusters, indicators, tlp=tlp)
-    target = Path(path)
-    with replace_files(target) as (handle,):
-        handle.write(json.dumps(event, ensure_ascii=True, separators=(",", ":")).encode("ascii"))
-    return target
+    return write_json(event, path)
 
 
 def _make_attribute(row: dict[Any, Any], event_id: str, second: str) -> dict[str, Any]:

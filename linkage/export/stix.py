@@ -10,17 +10,17 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 
 from linkage._version import __version__
 from linkage.errors import InputError
-from linkage.export.files import replace_files
+from linkage.export.files import write_json
 
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
 
 __all__ = ["TLP", "build_stix", "write_stix"]
 
@@ -113,10 +113,7 @@ def write_stix(
         If the marking is unknown or the file cannot be written.
     """
     bundle = build_stix(clusters, indicators, tlp=tlp)
-    target = Path(path)
-    with replace_files(target) as (handle,):
-        handle.write(json.dumps(bundle, ensure_ascii=True, separators=(",", ":")).encode("ascii"))
-    return target
+    return write_json(bundle, path)
 
 
 def _build_cluster(
@@ -130,7 +127,7 @@ def _build_cluster(
         "name": f"linkage cluster {row['cluster_id']} ({digest[:8]})",
         "description": (
             f"{row['n_accounts']} accounts, tier {row['tier']}, tied by {row['families']}. "
-            "Confidence is not calibrated; linked is not abusive."
+            "Confidence rests on stated beliefs; linked is not abusive."
         ),
         "confidence": round(100 * float(row["confidence"])),
         **_span(row),
