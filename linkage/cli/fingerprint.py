@@ -125,7 +125,7 @@ def _print_summary(found: "Templates", out: str, top: int) -> None:
     table = found.templates
     print(
         f"{counts['prompts']:,} prompts, {table.num_rows:,} templates, "
-        f"{found.holdings.num_rows:,} holdings written to {out}"
+        f"{found.n_holdings:,} holdings written to {out}"
     )
     for reason in ("no_account", "no_prompt", "prompt_cut"):
         if counts[reason]:

@@ -1,6 +1,9 @@
 # mypy: disable-error-code="untyped-decorator"
 """Who used which template: how often, first and last."""
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,23 +30,60 @@ _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 
 
 class Holdings(NamedTuple):
-    """One row an account and template."""
+    """One row an account and template, account by account."""
 
     codes: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int64]  # prompts
-    first_us: npt.NDArray[np.int64]
-    last_us: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int32]  # prompts
+    first: npt.NDArray[np.int32]  # the prompt that came first, a row of the table
+    last: npt.NDArray[np.int32]
 
-    def select(self, is_kept: npt.NDArray[np.bool_]) -> "Holdings":
+    def select(self, is_kept: npt.NDArray[Any] | slice) -> "Holdings":
         """Return some of the rows."""
-        return Holdings(
-            self.codes[is_kept],
-            self.labels[is_kept],
-            self.counts[is_kept],
-            self.first_us[is_kept],
-            self.last_us[is_kept],
-        )
+        return Holdings(*(column[is_kept] for column in self))
+
+
+class _Shown(NamedTuple):
+    """One row an account and print of a template with several prints."""
+
+    row: npt.NDArray[np.int32]  # of the holdings
+    number: npt.NDArray[np.int32]  # the print
+
+
+class _Stretch(NamedTuple):
+    """Prompts of some accounts, and where their rows lie in holdings and in what is shown."""
+
+    rows: slice
+    held: slice
+    shown: slice
+
+
+@njit(
+    types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, _I64_IN, types.int64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _count(
+    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, sizes: Any, totals: Any
+) -> None:
+    """Count what `_gather` will write."""
+    last_code = np.full(len(sizes), -1, np.int32)
+    last_shown = np.full(len(labels), -1, np.int32)
+    n, n_shown = 0, 0
+    for place in range(len(rows)):
+        row = rows[place]
+        code = codes[row]
+        for at in range(offsets[row], offsets[row + 1]):
+            number = numbers[at]
+            label = labels[number]
+            if last_code[label] != code:
+                last_code[label] = code
+                n += 1
+            if sizes[label] > 1 and last_shown[number] != code:
+                last_shown[number] = code
+                n_shown += 1
+    totals[0], totals[1] = n, n_shown
 
 
 @njit(
@@ -55,14 +95,14 @@ class Holdings(NamedTuple):
         _I32_IN,
         _I32_IN,
         _I64_IN,
+        types.int64,
         types.int32[::1],
         types.int32[::1],
-        types.int64[::1],
-        types.int64[::1],
-        types.int64[::1],
         types.int32[::1],
         types.int32[::1],
-        types.int64[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
     ),
     nogil=True,
     cache=True,
@@ -76,6 +116,7 @@ def _gather(
     numbers: Any,
     labels: Any,
     sizes: Any,
+    first_held: Any,
     held_by: Any,
     held: Any,
     counts: Any,
@@ -83,15 +124,10 @@ def _gather(
     last: Any,
     shown_row: Any,
     shown_number: Any,
-    totals: Any,
 ) -> None:
-    """Write one row an account and template, and one an account and print of a larger template.
-
-    With empty outputs it only counts; `totals` receives the two numbers of rows.
-    """
-    is_dry = len(held) == 0
+    """Write one row an account and template, and one an account and print of a larger template."""
     last_code = np.full(len(sizes), -1, np.int32)
-    last_row = np.full(len(sizes), -1, np.int64)
+    last_row = np.full(len(sizes), -1, np.int32)
     places = np.empty(len(sizes), np.int32)
     last_shown = np.full(len(labels), -1, np.int32)
     n, n_shown = 0, 0
@@ -104,25 +140,23 @@ def _gather(
             if last_code[label] != code:
                 last_code[label] = code
                 places[label] = n
-                if not is_dry:
-                    held_by[n], held[n], counts[n] = code, label, 0
-                    first[n], last[n] = times[row], times[row]
+                held_by[n], held[n], counts[n] = code, label, 0
+                first[n], last[n] = row, row
                 n += 1
             if sizes[label] > 1 and last_shown[number] != code:
                 last_shown[number] = code
-                if not is_dry:
-                    shown_row[n_shown], shown_number[n_shown] = places[label], number
+                shown_row[n_shown], shown_number[n_shown] = first_held + places[label], number
                 n_shown += 1
-            if not is_dry and last_row[label] != row:
+            if last_row[label] != row:
                 last_row[label] = row
                 target = places[label]
                 counts[target] += 1
                 time = times[row]
                 if time != NO_TIME:
-                    if first[target] == NO_TIME or time < first[target]:
-                        first[target] = time
-                    last[target] = max(last[target], time)
-    totals[0], totals[1] = n, n_shown
+                    if times[first[target]] == NO_TIME or time < times[first[target]]:
+                        first[target] = row
+                    if time > times[last[target]]:
+                        last[target] = row
 
 
 def count_holdings(
@@ -130,6 +164,8 @@ def count_holdings(
     shared: SharedPrints,
     order: PromptOrder,
     labels: npt.NDArray[np.int32],
+    *,
+    threads: int,
 ) -> tuple[Holdings, npt.NDArray[np.bool_]]:
     """Count each account's prompts by template.
 
@@ -140,6 +176,7 @@ def count_holdings(
     order : PromptOrder
     labels : ndarray of int32, shape (n prints,)
         The template of each print.
+    threads : int
 
     Returns
     -------
@@ -150,50 +187,77 @@ def count_holdings(
     ndarray of bool, shape (n prints,)
         Core prints: those with at least half as many holders as the widest of their template.
     """
-    times = table.times_us
-    if times is None:
-        times = np.full(len(table.codes), NO_TIME)
     sizes = np.bincount(labels)
-    inputs = (order.rows, table.codes, times, shared.offsets, shared.numbers, labels, sizes)
-    totals = np.zeros(2, np.int64)
-    _gather(*inputs, *_make_outputs(0, 0), totals)
-    outputs = _make_outputs(int(totals[0]), int(totals[1]))
-    _gather(*inputs, *outputs, totals)
-    held_by, held, counts, first, last, shown_row, shown_number = outputs
-    holders = np.bincount(shown_number, minlength=len(labels))
+    prompts = (shared.offsets, shared.numbers, labels, sizes)
+    cuts = _cut_by_account(table.codes, order.rows, 4 * threads)
+    totals = np.zeros((len(cuts) - 1, 2), np.int64)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [slice(*cut) for cut in pairwise(cuts)]
+        done = pool.map(
+            lambda part, total: _count(order.rows[part], table.codes, *prompts, total),
+            parts,
+            totals,
+        )
+        deque(done, maxlen=0)
+        ends = np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(totals, axis=0)])
+        stretches = [
+            _Stretch(part, slice(low[0], high[0]), slice(low[1], high[1]))
+            for part, (low, high) in zip(parts, pairwise(ends.tolist()), strict=True)
+        ]
+        n_held, n_shown = ends[-1].tolist()
+        found = Holdings(*(np.empty(n_held, np.int32) for _ in Holdings._fields))
+        shown = _Shown(np.empty(n_shown, np.int32), np.empty(n_shown, np.int32))
+        times = table.times_us
+        if times is None:
+            times = np.full(len(table.codes), NO_TIME)
+
+        def gather(stretch: _Stretch) -> None:
+            _gather(
+                order.rows[stretch.rows],
+                table.codes,
+                times,
+                *prompts,
+                stretch.held.start,
+                *(column[stretch.held] for column in found),
+                *(column[stretch.shown] for column in shown),
+            )
+
+        deque(pool.map(gather, stretches), maxlen=0)
+    holders = np.bincount(shown.number, minlength=len(labels))
     widest = np.zeros(len(sizes), np.int64)
     np.maximum.at(widest, labels, holders)
     is_core = holders >= _CORE * widest[labels]
-    found = Holdings(held_by, held, counts, first, last)
-    is_sure = _find_sure(found, labels, is_core, shown_row, shown_number)
-    return found.select(is_sure), is_core
+    return found.select(_find_sure(found, labels, is_core, shown, stretches)), is_core
 
 
-def _make_outputs(n: int, n_shown: int) -> tuple[npt.NDArray[Any], ...]:
-    kinds = (np.int32, np.int32, np.int64, np.int64, np.int64)
-    return (
-        *(np.empty(n, kind) for kind in kinds),
-        np.empty(n_shown, np.int32),
-        np.empty(n_shown, np.int32),
-    )
+def _cut_by_account(codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], n: int) -> list[int]:
+    """Return about `n` places between which all rows of an account lie."""
+    if len(rows) == 0:
+        return [0, 0]
+    ends = codes[rows[np.linspace(0, len(rows) - 1, n + 1).astype(np.int64)[1:-1]]]
+    cuts = np.searchsorted(codes[rows], np.unique(ends)).tolist()
+    return [0, *(cut for cut in cuts if cut), len(rows)]
 
 
 def _find_sure(
     holdings: Holdings,
     labels: npt.NDArray[np.int32],
     is_core: npt.NDArray[np.bool_],
-    shown_row: npt.NDArray[np.int32],
-    shown_number: npt.NDArray[np.int32],
+    shown: _Shown,
+    stretches: list[_Stretch],
 ) -> npt.NDArray[np.bool_]:
     """Return which rows (account, template) hold the template and not just a phrase of it."""
-    n_rows = len(holdings.labels)
     sizes = np.bincount(labels)
-    core_size = np.bincount(labels[is_core], minlength=len(sizes))[holdings.labels]
-    core_shown = np.bincount(shown_row[is_core[shown_number]], minlength=n_rows)
-    enough = np.maximum(np.where(core_size < _LARGE, 1, _MIN_SURE), _MIN_SURE_SHARE * core_size)
-    is_sure: npt.NDArray[np.bool_] = (sizes[holdings.labels] == 1) | (core_shown >= enough)
-    holders = np.bincount(shown_number, minlength=len(labels))
-    sure_holders = np.bincount(shown_number[is_sure[shown_row]], minlength=len(labels))
+    n_core = np.bincount(labels[is_core], minlength=len(sizes))
+    enough = np.maximum(np.where(n_core < _LARGE, 1, _MIN_SURE), _MIN_SURE_SHARE * n_core)
+    is_sure = np.empty(len(holdings.labels), bool)
+    for stretch in stretches:  # what is counted here is wide, and is counted piece by piece
+        held, number = holdings.labels[stretch.held], shown.number[stretch.shown]
+        row = shown.row[stretch.shown] - stretch.held.start
+        n_shown = np.bincount(row[is_core[number]], minlength=len(held))
+        is_sure[stretch.held] = (sizes[held] == 1) | (n_shown >= enough[held])
+    holders = np.bincount(shown.number, minlength=len(labels))
+    sure_holders = np.bincount(shown.number[is_sure[shown.row]], minlength=len(labels))
     is_pure = sure_holders >= np.maximum(_MIN_SURE, _MIN_PURITY * holders)
-    is_sure[shown_row[is_pure[shown_number]]] = True
+    is_sure[shown.row[is_pure[shown.number]]] = True
     return is_sure

@@ -1,8 +1,8 @@
 """Prompts in, templates and their holders out."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,8 +27,74 @@ class Templates:
     """What `templates` found."""
 
     templates: pa.Table  # one row a template
-    holdings: pa.Table  # one row an account and template
     counts: dict[str, int]  # prompts and prints read and shared; rows dropped or cut, by reason
+    _held: "_HeldTemplates" = field(repr=False)
+
+    @property
+    def holdings(self) -> pa.Table:
+        """One row an account and template: all of `iterate_holdings`, as one table."""
+        return pa.Table.from_batches([*self.iterate_holdings()], self._held.schema)
+
+    @property
+    def holdings_schema(self) -> pa.Schema:
+        """Columns of `holdings`."""
+        return self._held.schema
+
+    @property
+    def n_holdings(self) -> int:
+        """Rows of `holdings`, without making it."""
+        return len(self._held.holdings.codes)
+
+    def iterate_holdings(self, rows: int = 1 << 20) -> Iterator[pa.RecordBatch]:
+        """Yield the holdings by account and template, so many rows at a time.
+
+        Parameters
+        ----------
+        rows : int, optional
+            Rows of a batch. What lies in memory meanwhile is a fifth of the whole table.
+
+        Yields
+        ------
+        pyarrow.RecordBatch
+            account_id (of the type that came), template_id, count, first_seen, last_seen.
+        """
+        for start in range(0, self.n_holdings, rows):
+            yield self._held.make_batch(start, start + rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeldTemplates:
+    """Holdings as numbers, sorted by account and template."""
+
+    holdings: "Holdings"
+    ids: pa.Array  # of each label
+    accounts: pa.Array  # of each code
+    times_us: npt.NDArray[np.int64] | None
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema(
+            [
+                ("account_id", self.accounts.type),
+                ("template_id", pa.string()),
+                ("count", pa.int64()),
+                ("first_seen", _TIME),
+                ("last_seen", _TIME),
+            ]
+        )
+
+    def make_batch(self, start: int, stop: int) -> pa.RecordBatch:
+        part = self.holdings.select(slice(start, stop))
+        return pa.record_batch(
+            [
+                self.accounts.take(pa.array(part.codes)),
+                self.ids.take(pa.array(part.labels)),
+                part.counts.astype(np.int64),
+                _make_times(_look_up(self.times_us, part.first)),
+                _make_times(_look_up(self.times_us, part.last)),
+            ],
+            schema=self.schema,
+        )
 
 
 def templates(
@@ -99,10 +165,13 @@ def templates(
     table = _prints.collect_prints(
         iterate_batches(batches), winnower, config, threads=threads, sample=sample
     )
+    n_prints = len(table.prints)
     shared = _shared.number_shared_prints(table, threads=threads)
+    table = replace(table, prints=np.empty(0, np.uint64))  # from here on, numbers stand for them
     order = _join.order_prompts(table, shared, config)
+    shared = _join.renumber_prints(shared, order)
     labels = _join.join_prints(table, shared, order, config, threads=threads)
-    holdings, is_core = _holdings.count_holdings(table, shared, order, labels)
+    holdings, is_core = _holdings.count_holdings(table, shared, order, labels, threads=threads)
     n_labels = int(labels.max(initial=-1)) + 1
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
     holdings = holdings.select(is_kept[holdings.labels])
@@ -114,11 +183,11 @@ def templates(
     skeletons[wanted] = _draw(batches, sample, (table, shared, order, labels), wanted)
     ids = _name_labels(labels, shared.values, is_core, key)
     return Templates(
-        templates=_tabulate_templates(holdings, ids, skeletons, public),
-        holdings=_tabulate_holdings(holdings, ids, table),
+        templates=_tabulate_templates(holdings, ids, skeletons, public, table.times_us),
+        _held=_sort_holdings(holdings, ids, table),
         counts={
             "prompts": len(table.codes),
-            "prints": len(table.prints),
+            "prints": n_prints,
             "shared_prints": len(shared.values),
             **table.dropped,
         },
@@ -163,11 +232,11 @@ def _name_labels(
 
     A template keeps its name while its core keeps that print, whatever else comes and goes.
     """
-    core = np.flatnonzero(is_core)
-    _, first = np.unique(labels[core], return_index=True)
+    smallest = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
+    np.minimum.at(smallest, labels[is_core], values[is_core])
     names = [
         hashlib.blake2b(value, digest_size=8, key=key, person=b"linkage template").hexdigest()
-        for value in values[core[first]].astype("<u8").view("S8").tolist()
+        for value in smallest.astype("<u8").view("S8").tolist()
     ]
     return np.array([f"t{name}" for name in names], dtype="<U17")
 
@@ -177,6 +246,7 @@ def _tabulate_templates(
     ids: npt.NDArray[np.str_],
     skeletons: npt.NDArray[np.object_],
     public: npt.NDArray[np.bool_],
+    times_us: npt.NDArray[np.int64] | None,
 ) -> pa.Table:
     n = len(ids)
     n_accounts = np.bincount(holdings.labels, minlength=n)
@@ -184,8 +254,8 @@ def _tabulate_templates(
     np.add.at(n_prompts, holdings.labels, holdings.counts)
     kept = np.flatnonzero(n_accounts)
     kept = kept[np.argsort(ids[kept])]
-    first = _reduce(np.minimum, holdings.labels, holdings.first_us, n)
-    last = _reduce(np.maximum, holdings.labels, holdings.last_us, n)
+    first = _reduce(np.minimum, holdings.labels, _look_up(times_us, holdings.first), n)
+    last = _reduce(np.maximum, holdings.labels, _look_up(times_us, holdings.last), n)
     return pa.table(
         {
             "template_id": pa.array(ids[kept], pa.string()),
@@ -199,22 +269,25 @@ def _tabulate_templates(
     )
 
 
-def _tabulate_holdings(
+def _sort_holdings(
     holdings: "Holdings", ids: npt.NDArray[np.str_], table: "PrintTable"
-) -> pa.Table:
-    rank = np.empty(len(ids), np.int64)
-    rank[np.argsort(ids)] = np.arange(len(ids))
-    order = np.lexsort((rank[holdings.labels], holdings.codes))
-    names = pa.array(ids, pa.string())
-    return pa.table(
-        {
-            "account_id": table.accounts.take(pa.array(holdings.codes[order])),
-            "template_id": names.take(pa.array(holdings.labels[order])),
-            "count": holdings.counts[order],
-            "first_seen": _make_times(holdings.first_us[order]),
-            "last_seen": _make_times(holdings.last_us[order]),
-        }
+) -> _HeldTemplates:
+    rank = np.empty(len(ids), np.uint64)
+    rank[np.argsort(ids)] = np.arange(len(ids), dtype=np.uint64)
+    ranks = holdings.codes.astype(np.uint64) << np.uint64(32)
+    ranks |= rank[holdings.labels]
+    return _HeldTemplates(
+        holdings=holdings.select(np.argsort(ranks)),
+        ids=pa.array(ids, pa.string()),
+        accounts=table.accounts,
+        times_us=table.times_us,
     )
+
+
+def _look_up(
+    times_us: npt.NDArray[np.int64] | None, rows: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    return np.full(len(rows), NO_TIME) if times_us is None else times_us[rows]
 
 
 def _make_times(times_us: npt.NDArray[np.int64]) -> pa.Array:

@@ -1,7 +1,9 @@
 """Writes templates and holdings to a folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkage.errors import InputError
@@ -26,9 +28,15 @@ def write_templates(found: Templates, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, table in (("templates", found.templates), ("holdings", found.holdings)):
-            partial = folder / f".{name}.parquet.partial"
-            pq.write_table(table, partial, compression="zstd")
-            partial.replace(folder / f"{name}.parquet")
+        _write(found.templates.to_batches(), found.templates.schema, folder / "templates.parquet")
+        _write(found.iterate_holdings(), found.holdings_schema, folder / "holdings.parquet")
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    partial.replace(path)

@@ -1,0 +1,382 @@
+# mypy: disable-error-code="untyped-decorator"
+"""The loops of joining: prompts as sequences of labels, and which labels keep company.
+
+A label is a print or a group of prints joined so far. What these loops cost grows with the places
+at which labels stand, not with the pairs of labels that meet.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, types
+
+__all__ = [
+    "BREAK",
+    "NO_PARENT",
+    "Company",
+    "Sequence",
+    "count_places",
+    "expect_holders",
+    "find_company",
+    "index_places",
+    "mark_near",
+    "rank_by_appearance",
+    "write_sequence",
+]
+
+NO_PARENT: Final = -1
+
+_REACH: Final = 8  # a label is compared with the eight before it and the eight after it
+_SAMPLE: Final = 512  # places of a label that are looked at, evenly over its holders
+BREAK: Final = -1  # stands between two prompts
+_MOST_PROMPTS: Final = 1_023  # of one holder, told apart in the test of chance
+_TOUCHED: Final = 1 << 14  # different neighbours of one label, at most
+_MIN_INSIDE: Final = 0.2  # share of an absorbed label's prompts that show the parent
+_MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the parent
+_MIN_COMMON: Final = 2  # holders that two labels share at least
+
+_I64_IN = types.Array(types.int64, 1, "C", readonly=True)
+_I32_IN = types.Array(types.int32, 1, "C", readonly=True)
+_BOOL_IN = types.Array(types.boolean, 1, "C", readonly=True)
+
+
+class Sequence(NamedTuple):
+    """All prompts as labels, one after the other, and where each label and holder lies."""
+
+    labels: npt.NDArray[np.int32]  # (n,) at least one BREAK between prompts
+    codes: npt.NDArray[np.int32]  # (n,) the account
+    starts: npt.NDArray[np.int64]  # (n labels + 1,) into places and holders
+    places: npt.NDArray[np.int32]  # places in labels, label by label
+    holders: npt.NDArray[np.int32]  # accounts, label by label, ascending, then room
+    n_holders: npt.NDArray[np.int32]  # (n labels,)
+
+
+class Company(NamedTuple):
+    """Which labels of a stretch join, and which could be absorbed."""
+
+    label: npt.NDArray[np.int32]  # joins ...
+    other: npt.NDArray[np.int32]  # ... this one
+    inner: npt.NDArray[np.int32]  # lies within ...
+    parent: npt.NDArray[np.int32]  # ... this one
+
+
+@njit(
+    types.void(_I64_IN, _I64_IN, _I32_IN, types.int32[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def rank_by_appearance(rows: Any, offsets: Any, numbers: Any, ranks: Any) -> None:
+    """Write the place of each print among all of them, by its first appearance; -1 before."""
+    n = 0
+    for place in range(len(rows)):
+        row = rows[place]
+        for at in range(offsets[row], offsets[row + 1]):
+            if ranks[numbers[at]] < 0:
+                ranks[numbers[at]] = n
+                n += 1
+
+
+@njit(
+    types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, types.int32[::1], types.int32[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def write_sequence(
+    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, out: Any, out_codes: Any
+) -> None:
+    """Write the labels of some prompts, repetitions dropped, and fill what is left with breaks."""
+    n = 0
+    for place in range(len(rows)):
+        row = rows[place]
+        previous = np.int32(BREAK)
+        for at in range(offsets[row], offsets[row + 1]):
+            label = labels[numbers[at]]
+            if label != previous:
+                out[n] = label
+                out_codes[n] = codes[row]
+                n += 1
+                previous = label
+        out[n] = BREAK
+        n += 1
+    out[n:] = BREAK
+
+
+@njit(
+    types.void(_I32_IN, types.int64, types.int64, types.int64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def count_places(labels: Any, first: Any, last: Any, counts: Any) -> None:
+    """Count the places of the labels first..last."""
+    for place in range(len(labels)):
+        label = labels[place]
+        if first <= label < last:
+            counts[label] += 1
+
+
+@njit(
+    types.void(
+        _I32_IN,
+        _I32_IN,
+        types.int64,
+        types.int64,
+        _I64_IN,
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+    ),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def index_places(
+    labels: Any,
+    codes: Any,
+    first: Any,
+    last: Any,
+    starts: Any,
+    places: Any,
+    holders: Any,
+    n_holders: Any,
+) -> None:
+    """List the places and the holders of the labels first..last."""
+    filled = starts[first:last].copy()
+    for place in range(len(labels)):
+        label = labels[place]
+        if first <= label < last:
+            at = filled[label - first]
+            places[at] = place
+            filled[label - first] = at + 1
+            # places come account by account
+            target = starts[label] + n_holders[label]
+            if target == starts[label] or holders[target - 1] != codes[place]:
+                holders[target] = codes[place]
+                n_holders[label] += 1
+
+
+@njit(
+    types.void(_I32_IN, _BOOL_IN, types.boolean[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def mark_near(labels: Any, has_changed: Any, is_near: Any) -> None:
+    """Mark the labels that changed and those within reach of one: only their company changed."""
+    for place in range(len(labels)):
+        label = labels[place]
+        if label == BREAK or not has_changed[label]:
+            continue
+        is_near[label] = True
+        for direction in (-1, 1):
+            for distance in range(1, _REACH + 1):
+                near = place + direction * distance
+                if near < 0 or labels[near] == BREAK:
+                    break
+                is_near[labels[near]] = True
+
+
+@njit(
+    types.int64(_I32_IN, types.int64, types.int64, types.int64, types.int64),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _count_common(holders: Any, first: Any, first_end: Any, second: Any, second_end: Any) -> Any:
+    """Count what two sorted stretches share: walk the shorter, gallop through the longer."""
+    if first_end - first > second_end - second:
+        first, first_end, second, second_end = second, second_end, first, first_end
+    common = 0
+    for at in range(first, first_end):
+        code = holders[at]
+        stride = 1
+        while second + stride < second_end and holders[second + stride] < code:
+            second += stride
+            stride *= 2
+        high = min(second + stride, second_end)
+        while second < high:
+            middle = (second + high) // 2
+            if holders[middle] < code:
+                second = middle + 1
+            else:
+                high = middle
+        if second == second_end:
+            break
+        common += holders[second] == code
+    return common
+
+
+@njit(
+    types.void(
+        types.int64,
+        types.int64,
+        _BOOL_IN,
+        types.boolean,
+        types.float64,
+        types.float64,
+        _I32_IN,
+        _I64_IN,
+        _I32_IN,
+        _I32_IN,
+        _I32_IN,
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.int64[::1],
+    ),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def find_company(  # noqa: PLR0912 - one loop over what lies near
+    first: Any,
+    last: Any,
+    is_looked_at: Any,
+    absorbs: Any,
+    min_together: Any,
+    min_same: Any,
+    labels: Any,
+    starts: Any,
+    places: Any,
+    holders: Any,
+    n_holders: Any,
+    join_label: Any,
+    join_other: Any,
+    parents: Any,
+    state: Any,
+) -> None:
+    """Write what the labels first..last join and, where that is asked for, who could absorb them.
+
+    Parameters
+    ----------
+    first, last : int
+    is_looked_at : ndarray of bool, shape (n labels,)
+    absorbs : bool
+        Look for parents too.
+    min_together, min_same : float
+        Shares of prompts and of holders, both ways.
+    labels, starts, places, holders, n_holders : ndarray
+        Of the sequence.
+    join_label, join_other : ndarray of int32
+        Written: pairs that join.
+    parents : ndarray of int32, shape (last - first,)
+        Written: of the labels that most of a label's holders hold and that stand near it, the one
+        with the fewest holders; NO_PARENT if none.
+    state : ndarray of int64, shape (2,)
+        Written: the number of pairs, and the label before which room ran out.
+    """
+    n_labels = len(starts) - 1
+    counts = np.zeros(n_labels, np.int32)
+    stamps = np.full(n_labels, -1, np.int32)
+    touched = np.empty(_TOUCHED, np.int32)
+    n = 0
+    for label in range(first, last):
+        if not is_looked_at[label]:
+            continue
+        if n + _TOUCHED > len(join_label):
+            state[0], state[1] = n, label
+            return
+        n_places = starts[label + 1] - starts[label]
+        n_own = n_holders[label]
+        step = max(1, -(-n_places // _SAMPLE))
+        n_touched, n_sampled = 0, 0
+        for at in range(starts[label], starts[label + 1], step):
+            place = places[at]
+            n_sampled += 1
+            for direction in (-1, 1):
+                for distance in range(1, _REACH + 1):
+                    near = place + direction * distance
+                    if near < 0 or labels[near] == BREAK:
+                        break
+                    other = labels[near]
+                    if other == label or stamps[other] == place:
+                        continue
+                    stamps[other] = place
+                    if counts[other] == 0:
+                        if n_touched == _TOUCHED:
+                            continue
+                        touched[n_touched] = other
+                        n_touched += 1
+                    counts[other] += 1
+        parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
+        for i in range(n_touched):
+            other = touched[i]
+            together = counts[other] / n_sampled
+            counts[other] = 0
+            n_others = n_holders[other]
+            other_places = starts[other + 1] - starts[other]
+            may_join = (
+                together >= min_together
+                and together * n_places >= min_together * other_places
+                and n_others >= min_same * n_own
+                and n_own >= min_same * n_others
+            )
+            may_absorb = (
+                absorbs
+                and together >= _MIN_INSIDE
+                and n_others > n_own
+                and (
+                    parent == NO_PARENT
+                    or n_others < parent_holders
+                    or (n_others == parent_holders and other < parent)
+                )
+            )
+            if not may_join and not may_absorb:
+                continue
+            common = _count_common(
+                holders,
+                starts[label],
+                starts[label] + n_own,
+                starts[other],
+                starts[other] + n_others,
+            )
+            if common < _MIN_COMMON:
+                continue
+            if may_join and common >= min_same * max(n_own, n_others):
+                join_label[n], join_other[n] = label, other
+                n += 1
+            if may_absorb and common >= _MIN_INSIDE_HOLDERS * n_own:
+                parent, parent_holders = other, n_others
+        parents[label - first] = parent
+    state[0], state[1] = n, last
+
+
+@njit(
+    types.void(_I32_IN, _I64_IN, _I32_IN, _I64_IN, _I32_IN, types.float64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def expect_holders(
+    parents: Any, draws: Any, codes: Any, starts: Any, places: Any, expected: Any
+) -> None:
+    """Sum, over a parent's holders, the probability that at least one of so many draws is theirs.
+
+    Holders with equally many prompts are counted together; `parents` is sorted.
+    """
+    histogram = np.zeros(_MOST_PROMPTS + 1, np.int64)
+    last = np.int32(-1)
+    n_places, most = 1, 0
+    for i in range(len(parents)):
+        if parents[i] != last:
+            last = parents[i]
+            histogram[:] = 0
+            most, run = 0, 0
+            first, end = starts[last], starts[last + 1]
+            n_places = end - first
+            for at in range(first, end):
+                run += 1
+                if at + 1 == end or codes[places[at + 1]] != codes[places[at]]:
+                    run = min(run, _MOST_PROMPTS)
+                    histogram[run] += 1
+                    most = max(most, run)
+                    run = 0
+        total = 0.0
+        for prompts in range(1, most + 1):
+            if histogram[prompts]:
+                missed = (1.0 - min(1.0, prompts / n_places)) ** draws[i]
+                total += histogram[prompts] * (1.0 - missed)
+        expected[i] = total
