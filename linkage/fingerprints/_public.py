@@ -1,11 +1,14 @@
+# mypy: disable-error-code="untyped-decorator"
 """Which templates are public: tools' prompts and everybody's phrases."""
 
 from collections.abc import Sequence
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit, types
 from scipy import sparse
 
 from linkage.fingerprints._holdings import Holdings
@@ -15,14 +18,22 @@ from linkage.fingerprints.config import FingerprintConfig
 __all__ = ["find_public", "match_known"]
 
 _SAMPLE: Final = 256  # holders looked at of each template
-_CHUNK: Final = 2_048  # templates looked at together
 _MIN_RELATED: Final = 0.2  # share of the holders that also share another template ...
 _MIN_LIFT: Final = 10.0  # ... so many times as often as accounts do at large: they are related
 _MIN_KNOWN: Final = 0.5  # share of a template's core prints that a known tool's prompt has
 
+_I64_IN = types.Array(types.int64, 1, "C", readonly=True)
+_I32_IN = types.Array(types.int32, 1, "C", readonly=True)
+_F64_IN = types.Array(types.float64, 1, "C", readonly=True)
+
 
 def find_public(
-    holdings: Holdings, n_accounts: int, n_labels: int, config: FingerprintConfig
+    holdings: Holdings,
+    n_accounts: int,
+    n_labels: int,
+    config: FingerprintConfig,
+    *,
+    threads: int,
 ) -> npt.NDArray[np.bool_]:
     """Find the templates of many accounts that have nothing else in common.
 
@@ -34,6 +45,7 @@ def find_public(
     n_labels : int
         Templates in all.
     config : FingerprintConfig
+    threads : int
 
     Returns
     -------
@@ -42,46 +54,75 @@ def find_public(
         fifth of them and ten times as often as by accounts at large. It describes what lies in the
         prompts; it is no verdict: one operator's only template looks the same.
     """
-    shape = (n_accounts, n_labels)
-    ones = np.ones(len(holdings.codes), np.float32)
-    held = sparse.csr_array((ones, (holdings.codes, holdings.labels)), shape=shape)
     holders = np.bincount(holdings.labels, minlength=n_labels)
     candidates = np.flatnonzero(holders >= config.public_accounts)
-    sampled = _sample_holders(holdings, holders, candidates, n_accounts)
     is_public = np.zeros(n_labels, bool)
-    usual = np.maximum(holders, 1) / max(n_accounts, 1)
-    for start in range(0, len(candidates), _CHUNK):
-        chunk = candidates[start : start + _CHUNK]
-        common = (sampled[start : start + _CHUNK] @ held).tocoo()
-        share = common.data / np.minimum(holders[chunk], _SAMPLE)[common.row]
-        is_related = (
-            (common.col != chunk[common.row])
-            & (share >= _MIN_RELATED)
-            & (share >= _MIN_LIFT * usual[common.col])
+    if len(candidates) == 0:
+        return is_public
+    n_held = np.bincount(holdings.codes, minlength=n_accounts)
+    starts = np.concatenate([[0], np.cumsum(n_held)])
+    held = sparse.csr_array(
+        (np.ones(len(holdings.codes), np.int8), holdings.labels, starts),
+        shape=(n_accounts, n_labels),
+    ).tocsc()
+    usual = _MIN_LIFT * holders / max(n_accounts, 1)
+
+    def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        is_alone = np.ones(len(part), np.bool_)
+        _find_alone(
+            part,
+            held.indptr.astype(np.int64),
+            held.indices.astype(np.int32),
+            starts.astype(np.int64),
+            holdings.labels,
+            usual,
+            is_alone,
         )
-        is_alone = np.ones(len(chunk), bool)
-        is_alone[common.row[is_related]] = False
-        is_public[chunk] = is_alone
+        return is_alone
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(judge, np.array_split(candidates, 4 * threads))
+        is_public[candidates] = np.concatenate([*parts])
     return is_public
 
 
-def _sample_holders(
-    holdings: Holdings,
-    holders: npt.NDArray[np.int64],
-    candidates: npt.NDArray[np.int64],
-    n_accounts: int,
-) -> sparse.csr_array:
-    """Return a 0/1 matrix of candidates by accounts with evenly sampled holders."""
-    order = np.lexsort((holdings.codes, holdings.labels))
-    starts = np.concatenate([[0], np.cumsum(holders)])[candidates]
-    n = np.minimum(holders[candidates], _SAMPLE)
-    row = np.repeat(np.arange(len(candidates)), n)
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n)
-    places = starts[row] + rank * holders[candidates][row] // n[row]
-    codes = holdings.codes[order[places]]
-    return sparse.csr_array(
-        (np.ones(len(row), np.float32), (row, codes)), shape=(len(candidates), n_accounts)
-    )
+@njit(
+    types.void(_I64_IN, _I64_IN, _I32_IN, _I64_IN, _I32_IN, _F64_IN, types.boolean[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _find_alone(
+    candidates: Any,
+    label_starts: Any,
+    holders: Any,
+    code_starts: Any,
+    labels: Any,
+    usual: Any,
+    is_alone: Any,
+) -> None:
+    """Write False for each candidate of whose sampled holders too many hold another template."""
+    counts = np.zeros(len(usual), np.int32)
+    stamps = np.full(len(usual), -1, np.int32)
+    for place in range(len(candidates)):
+        candidate = candidates[place]
+        first = label_starts[candidate]
+        n_holders = label_starts[candidate + 1] - first
+        n = min(n_holders, _SAMPLE)
+        for rank in range(n):
+            code = holders[first + rank * n_holders // n]
+            for at in range(code_starts[code], code_starts[code + 1]):
+                other = labels[at]
+                if stamps[other] != place:
+                    stamps[other] = place
+                    counts[other] = 0
+                counts[other] += 1
+                share = counts[other] / n
+                if share >= _MIN_RELATED and share >= usual[other] and other != candidate:
+                    is_alone[place] = False
+                    break
+            if not is_alone[place]:
+                break
 
 
 def match_known(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Templates", "templates"]
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
+_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+_AT_ONCE: Final = 1 << 20  # templates named at a time
+_EXAMPLES: Final = 3  # of a template in the sample of texts, below which prompts are read again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class _HeldTemplates:
     """Holdings as numbers, sorted by account and template."""
 
     holdings: "Holdings"
-    ids: pa.Array  # of each label
+    names: npt.NDArray[np.uint64]  # of each label
     accounts: pa.Array  # of each code
     times_us: npt.NDArray[np.int64] | None
 
@@ -88,7 +91,7 @@ class _HeldTemplates:
         return pa.record_batch(
             [
                 self.accounts.take(pa.array(part.codes)),
-                self.ids.take(pa.array(part.labels)),
+                _spell(self.names[part.labels]),
                 part.counts.astype(np.int64),
                 _make_times(_look_up(self.times_us, part.first)),
                 _make_times(_look_up(self.times_us, part.last)),
@@ -155,13 +158,14 @@ def templates(
     """
     # the kernels, and with them numba, are loaded when the first prompt comes
     from linkage.fingerprints import _holdings, _join, _prints, _public, _shared
+    from linkage.fingerprints._texts import TextSample
 
     if len(key) > 64 or threads < 1:
         raise ConfigError(
             f"a key has at most 64 bytes and threads are at least 1, got {len(key)} and {threads}"
         )
     winnower = _prints.Winnower(config, key)
-    sample = _start_sample(batches, config)
+    sample = None if config.max_skeletons == 0 else TextSample()
     table = _prints.collect_prints(
         iterate_batches(batches), winnower, config, threads=threads, sample=sample
     )
@@ -175,16 +179,16 @@ def templates(
     n_labels = int(labels.max(initial=-1)) + 1
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
     holdings = holdings.select(is_kept[holdings.labels])
-    public = _public.find_public(holdings, len(table.accounts), n_labels, config)
+    public = _public.find_public(holdings, len(table.accounts), n_labels, config, threads=threads)
     every_shingle = _prints.Winnower(replace(config, window=1), key)
     public |= _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
     skeletons = np.full(n_labels, None, object)
     wanted = _widest(holdings, n_labels, config.max_skeletons)
     skeletons[wanted] = _draw(batches, sample, (table, shared, order, labels), wanted)
-    ids = _name_labels(labels, shared.values, is_core, key)
+    names = _name_labels(labels, shared.values, is_core, key)
     return Templates(
-        templates=_tabulate_templates(holdings, ids, skeletons, public, table.times_us),
-        _held=_sort_holdings(holdings, ids, table),
+        templates=_tabulate_templates(holdings, names, skeletons, public, table.times_us),
+        _held=_sort_holdings(holdings, names, table),
         counts={
             "prompts": len(table.codes),
             "prints": n_prints,
@@ -192,13 +196,6 @@ def templates(
             **table.dropped,
         },
     )
-
-
-def _start_sample(source: Any, config: FingerprintConfig) -> Any:
-    """Return a sample to fill, where skeletons are wanted and the source cannot be read again."""
-    from linkage.fingerprints._texts import TextSample, can_be_read_twice
-
-    return None if config.max_skeletons == 0 or can_be_read_twice(source) else TextSample()
 
 
 def _widest(holdings: "Holdings", n_labels: int, n: int) -> npt.NDArray[np.int64]:
@@ -213,13 +210,15 @@ def _draw(
 ) -> list[str | None]:
     """Draw the skeletons of some templates."""
     from linkage.fingerprints._skeleton import draw_skeletons, pick_examples
-    from linkage.fingerprints._texts import make_reader
+    from linkage.fingerprints._texts import can_be_read_twice, make_reader
 
     if len(wanted) == 0:
         return []
-    if sample is not None:
-        return list(draw_skeletons(pick_examples(*found, wanted, sample.rows), sample.fetch))
-    return list(draw_skeletons(pick_examples(*found, wanted), make_reader(source)))
+    examples, fetch = pick_examples(*found, wanted, sample.rows), sample.fetch
+    has_enough = np.count_nonzero(examples >= 0, axis=1) >= _EXAMPLES
+    if not has_enough.all() and can_be_read_twice(source):
+        examples, fetch = pick_examples(*found, wanted), make_reader(source)
+    return list(draw_skeletons(examples, fetch))
 
 
 def _name_labels(
@@ -227,38 +226,56 @@ def _name_labels(
     values: npt.NDArray[np.uint64],
     is_core: npt.NDArray[np.bool_],
     key: bytes,
-) -> npt.NDArray[np.str_]:
+) -> npt.NDArray[np.uint64]:
     """Name each template after its smallest core print, hashed with the case's key.
 
     A template keeps its name while its core keeps that print, whatever else comes and goes.
     """
     smallest = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
     np.minimum.at(smallest, labels[is_core], values[is_core])
-    names = [
-        hashlib.blake2b(value, digest_size=8, key=key, person=b"linkage template").hexdigest()
-        for value in smallest.astype("<u8").view("S8").tolist()
-    ]
-    return np.array([f"t{name}" for name in names], dtype="<U17")
+    keyed = hashlib.blake2b(digest_size=8, key=key, person=b"linkage template")
+
+    def digest(value: bytes) -> bytes:
+        named = keyed.copy()
+        named.update(value)
+        return named.digest()
+
+    parts = np.array_split(smallest.astype("<u8"), len(smallest) // _AT_ONCE + 1)
+    digests = b"".join(digest(value.tobytes()) for part in parts for value in part)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def _spell(names: npt.NDArray[np.uint64]) -> pa.Array:
+    """Return names as text: a t and 16 hexadecimal digits, in the order of the numbers."""
+    letters = np.empty((len(names), 17), np.uint8)
+    letters[:, 0] = ord("t")
+    octets = names.astype(">u8").view(np.uint8).reshape(-1, 8)
+    letters[:, 1::2] = _HEX[octets >> 4]
+    letters[:, 2::2] = _HEX[octets & 15]
+    offsets = np.arange(0, letters.size + 1, 17, dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(names), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
+    )
 
 
 def _tabulate_templates(
     holdings: "Holdings",
-    ids: npt.NDArray[np.str_],
+    names: npt.NDArray[np.uint64],
     skeletons: npt.NDArray[np.object_],
     public: npt.NDArray[np.bool_],
     times_us: npt.NDArray[np.int64] | None,
 ) -> pa.Table:
-    n = len(ids)
+    n = len(names)
     n_accounts = np.bincount(holdings.labels, minlength=n)
     n_prompts = np.zeros(n, np.int64)
     np.add.at(n_prompts, holdings.labels, holdings.counts)
     kept = np.flatnonzero(n_accounts)
-    kept = kept[np.argsort(ids[kept])]
+    kept = kept[np.argsort(names[kept])]
     first = _reduce(np.minimum, holdings.labels, _look_up(times_us, holdings.first), n)
     last = _reduce(np.maximum, holdings.labels, _look_up(times_us, holdings.last), n)
     return pa.table(
         {
-            "template_id": pa.array(ids[kept], pa.string()),
+            "template_id": _spell(names[kept]),
             "skeleton": pa.array(skeletons[kept].tolist(), pa.string()),
             "n_accounts": n_accounts[kept].astype(np.int64),
             "n_prompts": n_prompts[kept],
@@ -270,15 +287,15 @@ def _tabulate_templates(
 
 
 def _sort_holdings(
-    holdings: "Holdings", ids: npt.NDArray[np.str_], table: "PrintTable"
+    holdings: "Holdings", names: npt.NDArray[np.uint64], table: "PrintTable"
 ) -> _HeldTemplates:
-    rank = np.empty(len(ids), np.uint64)
-    rank[np.argsort(ids)] = np.arange(len(ids), dtype=np.uint64)
+    rank = np.empty(len(names), np.uint64)
+    rank[np.argsort(names)] = np.arange(len(names), dtype=np.uint64)
     ranks = holdings.codes.astype(np.uint64) << np.uint64(32)
     ranks |= rank[holdings.labels]
     return _HeldTemplates(
         holdings=holdings.select(np.argsort(ranks)),
-        ids=pa.array(ids, pa.string()),
+        names=names,
         accounts=table.accounts,
         times_us=table.times_us,
     )

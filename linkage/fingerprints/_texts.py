@@ -1,7 +1,7 @@
 """Gets back to the texts of a few prompts, without ever writing text anywhere.
 
-A source that can be read twice is read again; of a stream that cannot, a sample by hash is kept in
-memory while it passes.
+A sample by hash is kept in memory while prompts pass. Where it has too few examples, a source that
+can be read twice is read again.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from linkage.fingerprints._source import BatchColumns, iterate_batches, read_col
 
 __all__ = ["TextSample", "can_be_read_twice", "make_reader"]
 
-_ROWS: Final = 20_000
+_ROWS: Final = 100_000
 _BYTES: Final = 64 << 20
 
 
@@ -38,34 +38,51 @@ def can_be_read_twice(source: Any) -> bool:
 class TextSample:
     """Texts whose hash is small; which ones does not depend on the order in which they come."""
 
-    __slots__ = ("_hashes", "_limit", "_rows", "_texts")
+    __slots__ = ("_hashes", "_limit", "_n_bytes", "_n_rows", "_rows", "_texts")
 
     def __init__(self) -> None:
         self._limit = 1 << 32
-        self._rows = np.empty(0, np.int64)
-        self._hashes = np.empty(0, np.uint32)
-        self._texts: pa.Array = pa.array([], pa.large_string())
+        self._rows = [np.empty(0, np.int64)]
+        self._hashes = [np.empty(0, np.uint32)]
+        self._texts = [pa.array([], pa.large_string())]
+        self._n_rows = self._n_bytes = 0
 
     def add(self, columns: BatchColumns, hashes: npt.NDArray[np.uint32], first_row: int) -> None:
         """Take a piece of the stream whose rows are numbered from `first_row`."""
         places = np.flatnonzero(hashes < self._limit)
-        self._rows = np.concatenate([self._rows, first_row + places])
-        self._hashes = np.concatenate([self._hashes, hashes[places]])
-        self._texts = pa.concat_arrays([self._texts, columns.prompts.take(pa.array(places))])
-        while len(self._rows) > _ROWS or (self._texts.nbytes > _BYTES and len(self._rows) > 1):
+        self._keep(first_row + places, hashes[places], columns.prompts.take(pa.array(places)))
+        while self._n_rows > _ROWS or (self._n_bytes > _BYTES and self._n_rows > 1):
             self._limit >>= 1
-            places = np.flatnonzero(self._hashes < self._limit)
-            self._rows, self._hashes = self._rows[places], self._hashes[places]
-            self._texts = self._texts.take(pa.array(places))
+            self._gather()
+            rows, hashes, texts = self._rows.pop(), self._hashes.pop(), self._texts.pop()
+            places = np.flatnonzero(hashes < self._limit)
+            self._n_rows = self._n_bytes = 0
+            self._keep(rows[places], hashes[places], texts.take(pa.array(places)))
+
+    def _keep(
+        self, rows: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint32], texts: pa.Array
+    ) -> None:
+        self._rows.append(rows)
+        self._hashes.append(hashes)
+        self._texts.append(texts)
+        self._n_rows += len(rows)
+        self._n_bytes += texts.nbytes
+
+    def _gather(self) -> None:
+        self._rows = [np.concatenate(self._rows)]
+        self._hashes = [np.concatenate(self._hashes)]
+        self._texts = [pa.concat_arrays(self._texts)]
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
         """Rows in the sample, ascending."""
-        return self._rows
+        self._gather()
+        return self._rows[0]
 
     def fetch(self, rows: npt.NDArray[np.int64]) -> pa.Array:
         """Return the texts of some rows of the sample."""
-        return self._texts.take(pa.array(np.searchsorted(self._rows, rows)))
+        self._gather()
+        return self._texts[0].take(pa.array(np.searchsorted(self._rows[0], rows)))
 
 
 def make_reader(source: Any) -> Callable[[npt.NDArray[np.int64]], pa.Array]:
