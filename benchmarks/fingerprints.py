@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.worlds import DATA
-from linkage.fingerprints import FingerprintConfig, templates
+from linkage.fingerprints import FingerprintConfig, templates, write_templates
 from linkage.fingerprints._prints import Winnower
 
 RESULTS: Final = Path(__file__).parent / "results" / "fingerprints.md"
@@ -531,9 +531,11 @@ class FirstRows:
 
 
 def run_child(args: argparse.Namespace) -> None:
-    """Find templates and print how many there are."""
+    """Find templates, write them and print how many there are."""
     found = templates(FirstRows(path=args.events, n=args.child), threads=2)
-    counts = {"templates": found.templates.num_rows, "holdings": found.holdings.num_rows}
+    with tempfile.TemporaryDirectory() as folder:
+        write_templates(found, Path(folder))
+    counts = {"templates": found.templates.num_rows, "holdings": found.n_holdings}
     print(json.dumps(counts))
 
 
