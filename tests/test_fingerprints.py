@@ -2,6 +2,7 @@
 
 import datetime as dt
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from linkage.cli.main import main
 from linkage.errors import ConfigError, InputError, MissingInputError, SchemaError
-from linkage.fingerprints import FingerprintConfig, PromptFiles, templates
+from linkage.fingerprints import FingerprintConfig, PromptFiles, templates, write_templates
 from linkage.fingerprints._prints import Winnower
 
 CORE = (
@@ -304,6 +305,74 @@ def test_prints_in_a_file_give_what_prints_in_memory_give(monkeypatch: pytest.Mo
     spilled = templates(events)
     assert spilled.templates.equals(kept.templates)
     assert spilled.holdings.equals(kept.holdings)
+
+
+def make_chatter(seed: int, accounts: int = 60, prompts: int = 8) -> pa.Table:
+    """Prompts put together from phrases, of which each account knows some: joining takes rounds."""
+    rng = np.random.default_rng(seed)
+    phrases = [make_words(rng, int(n)) for n in rng.integers(6, 30, 40)]
+    rows = []
+    for account in range(accounts):
+        known = rng.choice(len(phrases), 6, p=np.arange(40, 0, -1) / 820)
+        for _ in range(prompts):
+            said = [word for place in rng.choice(known, 4) for word in phrases[place]]
+            swap = rng.random(len(said)) < 0.05
+            words = [
+                rng.choice(said) if is_swapped else word
+                for word, is_swapped in zip(said, swap, strict=True)
+            ]
+            rows.append((f"a{account:03}", " ".join(words)))
+    return pa.table({"account_id": [row[0] for row in rows], "prompt": [row[1] for row in rows]})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_looking_again_only_where_something_changed_is_enough(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = make_chatter(seed)
+    found = templates(events)
+    n_rounds = []
+
+    def mark_all(labels: object, has_changed: object, is_near: np.ndarray) -> None:
+        n_rounds.append(1)
+        is_near[:] = True
+
+    monkeypatch.setattr("linkage.fingerprints._ties.mark_near", mark_all)
+    everywhere = templates(events)
+    assert len(n_rounds) >= 2
+    assert found.templates.equals(everywhere.templates)
+    assert found.holdings.equals(everywhere.holdings)
+
+
+def test_holdings_come_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    events = make_chatter(0)
+    found = templates(events)
+    assert found.n_holdings == found.holdings.num_rows > 10
+    pieces = [*found.iterate_holdings(rows=7)]
+    assert {len(piece) for piece in pieces[:-1]} == {7}
+    assert pa.Table.from_batches(pieces).equals(found.holdings)
+    write_templates(found, tmp_path)
+    assert pq.read_table(tmp_path / "holdings.parquet").equals(found.holdings)
+    assert pq.read_table(tmp_path / "templates.parquet").equals(found.templates)
+    monkeypatch.setattr("linkage.fingerprints._templates._AT_ONCE", 3)
+    assert templates(events).templates.equals(found.templates)
+
+
+def test_more_places_than_numbers_for_them_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkage.fingerprints._join._MOST_PLACES", 100)
+    with pytest.raises(InputError, match="max_prompts_an_account"):
+        templates(make_events())
+
+
+def test_a_small_sample_of_texts_changes_no_skeleton_where_prompts_can_be_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = make_events()
+    found = templates(events)
+    monkeypatch.setattr("linkage.fingerprints._texts._ROWS", 2)
+    again, once = templates(events), templates(iter(events.to_batches()))
+    assert again.templates.equals(found.templates)
+    assert not once.templates["skeleton"].equals(found.templates["skeleton"])
 
 
 def test_renamed_accounts_hold_the_same_templates() -> None:

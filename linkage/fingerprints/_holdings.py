@@ -59,34 +59,6 @@ class _Stretch(NamedTuple):
 
 
 @njit(
-    types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, _I64_IN, types.int64[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def _count(
-    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, sizes: Any, totals: Any
-) -> None:
-    """Count what `_gather` will write."""
-    last_code = np.full(len(sizes), -1, np.int32)
-    last_shown = np.full(len(labels), -1, np.int32)
-    n, n_shown = 0, 0
-    for place in range(len(rows)):
-        row = rows[place]
-        code = codes[row]
-        for at in range(offsets[row], offsets[row + 1]):
-            number = numbers[at]
-            label = labels[number]
-            if last_code[label] != code:
-                last_code[label] = code
-                n += 1
-            if sizes[label] > 1 and last_shown[number] != code:
-                last_shown[number] = code
-                n_shown += 1
-    totals[0], totals[1] = n, n_shown
-
-
-@njit(
     types.void(
         _I64_IN,
         _I32_IN,
@@ -103,6 +75,7 @@ def _count(
         types.int32[::1],
         types.int32[::1],
         types.int32[::1],
+        types.int64[::1],
     ),
     nogil=True,
     cache=True,
@@ -124,8 +97,13 @@ def _gather(
     last: Any,
     shown_row: Any,
     shown_number: Any,
+    totals: Any,
 ) -> None:
-    """Write one row an account and template, and one an account and print of a larger template."""
+    """Write one row an account and template, and one an account and print of a larger template.
+
+    With empty outputs it only counts; `totals` receives the two numbers of rows.
+    """
+    is_dry = len(held) == 0
     last_code = np.full(len(sizes), -1, np.int32)
     last_row = np.full(len(sizes), -1, np.int32)
     places = np.empty(len(sizes), np.int32)
@@ -140,14 +118,17 @@ def _gather(
             if last_code[label] != code:
                 last_code[label] = code
                 places[label] = n
-                held_by[n], held[n], counts[n] = code, label, 0
-                first[n], last[n] = row, row
+                if not is_dry:
+                    held_by[n], held[n], counts[n] = code, label, 0
+                    first[n], last[n] = row, row
                 n += 1
             if sizes[label] > 1 and last_shown[number] != code:
                 last_shown[number] = code
-                shown_row[n_shown], shown_number[n_shown] = first_held + places[label], number
+                if not is_dry:
+                    shown_row[n_shown] = first_held + places[label]
+                    shown_number[n_shown] = number
                 n_shown += 1
-            if last_row[label] != row:
+            if not is_dry and last_row[label] != row:
                 last_row[label] = row
                 target = places[label]
                 counts[target] += 1
@@ -157,6 +138,7 @@ def _gather(
                         first[target] = row
                     if time > times[last[target]]:
                         last[target] = row
+    totals[0], totals[1] = n, n_shown
 
 
 def count_holdings(
@@ -188,46 +170,41 @@ def count_holdings(
         Core prints: those with at least half as many holders as the widest of their template.
     """
     sizes = np.bincount(labels)
-    prompts = (shared.offsets, shared.numbers, labels, sizes)
-    cuts = _cut_by_account(table.codes, order.rows, 4 * threads)
-    totals = np.zeros((len(cuts) - 1, 2), np.int64)
+    times = table.times_us
+    if times is None:
+        times = np.full(len(table.codes), NO_TIME)
+    prompts = (table.codes, times, shared.offsets, shared.numbers, labels, sizes)
+    parts = [slice(*cut) for cut in pairwise(_cut_by_account(table.codes, order.rows, 4 * threads))]
+
+    def count(part: slice) -> tuple[int, int]:
+        totals = np.zeros(2, np.int64)
+        _gather(order.rows[part], *prompts, 0, *_make_outputs(0, 0), totals)
+        return int(totals[0]), int(totals[1])
+
+    def gather(stretch: _Stretch) -> None:
+        outputs = (column[stretch.held] for column in found)
+        also = (column[stretch.shown] for column in shown)
+        start = stretch.held.start
+        _gather(order.rows[stretch.rows], *prompts, start, *outputs, *also, np.zeros(2, np.int64))
+
     with ThreadPoolExecutor(threads) as pool:
-        parts = [slice(*cut) for cut in pairwise(cuts)]
-        done = pool.map(
-            lambda part, total: _count(order.rows[part], table.codes, *prompts, total),
-            parts,
-            totals,
-        )
-        deque(done, maxlen=0)
-        ends = np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(totals, axis=0)])
+        ends = np.cumsum([(0, 0), *pool.map(count, parts)], axis=0).tolist()
         stretches = [
             _Stretch(part, slice(low[0], high[0]), slice(low[1], high[1]))
-            for part, (low, high) in zip(parts, pairwise(ends.tolist()), strict=True)
+            for part, (low, high) in zip(parts, pairwise(ends), strict=True)
         ]
-        n_held, n_shown = ends[-1].tolist()
-        found = Holdings(*(np.empty(n_held, np.int32) for _ in Holdings._fields))
-        shown = _Shown(np.empty(n_shown, np.int32), np.empty(n_shown, np.int32))
-        times = table.times_us
-        if times is None:
-            times = np.full(len(table.codes), NO_TIME)
-
-        def gather(stretch: _Stretch) -> None:
-            _gather(
-                order.rows[stretch.rows],
-                table.codes,
-                times,
-                *prompts,
-                stretch.held.start,
-                *(column[stretch.held] for column in found),
-                *(column[stretch.shown] for column in shown),
-            )
-
+        outputs = _make_outputs(*ends[-1])
+        found, shown = Holdings(*outputs[:5]), _Shown(*outputs[5:])
         deque(pool.map(gather, stretches), maxlen=0)
     holders = np.bincount(shown.number, minlength=len(labels))
     widest = np.zeros(len(sizes), np.int64)
     np.maximum.at(widest, labels, holders)
     is_core = holders >= _CORE * widest[labels]
     return found.select(_find_sure(found, labels, is_core, shown, stretches)), is_core
+
+
+def _make_outputs(n: int, n_shown: int) -> list[npt.NDArray[np.int32]]:
+    return [np.empty(length, np.int32) for length in [n] * 5 + [n_shown] * 2]
 
 
 def _cut_by_account(codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], n: int) -> list[int]:

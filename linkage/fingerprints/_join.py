@@ -317,7 +317,8 @@ def _measure_move(n_places: npt.NDArray[np.int64], groups: npt.NDArray[np.int32]
     """
     widest = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
     np.maximum.at(widest, groups, n_places)
-    return 1.0 - float(widest.sum()) / max(float(n_places.sum()), 1.0)
+    total = int(n_places.sum())
+    return (total - int(widest.sum())) / max(total, 1)
 
 
 def _connect(

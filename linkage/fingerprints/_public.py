@@ -60,20 +60,21 @@ def find_public(
     if len(candidates) == 0:
         return is_public
     n_held = np.bincount(holdings.codes, minlength=n_accounts)
-    starts = np.concatenate([[0], np.cumsum(n_held)])
+    starts = np.concatenate([[0], np.cumsum(n_held)]).astype(np.int64)
     held = sparse.csr_array(
         (np.ones(len(holdings.codes), np.int8), holdings.labels, starts),
         shape=(n_accounts, n_labels),
     ).tocsc()
+    label_starts, held_by = held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False)
     usual = _MIN_LIFT * holders / max(n_accounts, 1)
 
     def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         is_alone = np.ones(len(part), np.bool_)
         _find_alone(
             part,
-            held.indptr.astype(np.int64),
-            held.indices.astype(np.int32),
-            starts.astype(np.int64),
+            label_starts,
+            held_by,
+            starts,
             holdings.labels,
             usual,
             is_alone,

@@ -21,7 +21,7 @@ __all__ = ["Templates", "templates"]
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
-_AT_ONCE: Final = 1 << 20  # templates named at a time
+_AT_ONCE: Final = 1 << 20  # rows that are worked on together
 _EXAMPLES: Final = 3  # of a template in the sample of texts, below which prompts are read again
 
 
@@ -54,7 +54,7 @@ class Templates:
         Parameters
         ----------
         rows : int, optional
-            Rows of a batch. What lies in memory meanwhile is a fifth of the whole table.
+            Rows of a batch, the last one may have fewer.
 
         Yields
         ------
@@ -172,27 +172,36 @@ def templates(
     n_prints = len(table.prints)
     shared = _shared.number_shared_prints(table, threads=threads)
     table = replace(table, prints=np.empty(0, np.uint64))  # from here on, numbers stand for them
+    n_shared = len(shared.values)
     order = _join.order_prompts(table, shared, config)
     shared = _join.renumber_prints(shared, order)
     labels = _join.join_prints(table, shared, order, config, threads=threads)
     holdings, is_core = _holdings.count_holdings(table, shared, order, labels, threads=threads)
     n_labels = int(labels.max(initial=-1)) + 1
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
-    holdings = holdings.select(is_kept[holdings.labels])
-    public = _public.find_public(holdings, len(table.accounts), n_labels, config, threads=threads)
-    every_shingle = _prints.Winnower(replace(config, window=1), key)
-    public |= _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
+    if not is_kept.all():
+        holdings = holdings.select(is_kept[holdings.labels])
     skeletons = np.full(n_labels, None, object)
     wanted = _widest(holdings, n_labels, config.max_skeletons)
     skeletons[wanted] = _draw(batches, sample, (table, shared, order, labels), wanted)
     names = _name_labels(labels, shared.values, is_core, key)
+    every_shingle = _prints.Winnower(replace(config, window=1), key)
+    public = _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
+    del (
+        shared,
+        order,
+        labels,
+        is_core,
+        sample,
+    )  # what follows needs the holdings only, and much room
+    public |= _public.find_public(holdings, len(table.accounts), n_labels, config, threads=threads)
     return Templates(
         templates=_tabulate_templates(holdings, names, skeletons, public, table.times_us),
         _held=_sort_holdings(holdings, names, table),
         counts={
             "prompts": len(table.codes),
             "prints": n_prints,
-            "shared_prints": len(shared.values),
+            "shared_prints": n_shared,
             **table.dropped,
         },
     )
@@ -240,9 +249,12 @@ def _name_labels(
         named.update(value)
         return named.digest()
 
-    parts = np.array_split(smallest.astype("<u8"), len(smallest) // _AT_ONCE + 1)
-    digests = b"".join(digest(value.tobytes()) for part in parts for value in part)
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
+    names = np.empty(len(smallest), np.uint64)
+    for start in range(0, len(names), _AT_ONCE):  # an object a digest, for so many at a time
+        octets = smallest[start : start + _AT_ONCE].astype("<u8").tobytes()
+        digests = b"".join(digest(octets[at : at + 8]) for at in range(0, len(octets), 8))
+        names[start : start + _AT_ONCE] = np.frombuffer(digests, ">u8")
+    return names
 
 
 def _spell(names: npt.NDArray[np.uint64]) -> pa.Array:
@@ -271,8 +283,7 @@ def _tabulate_templates(
     np.add.at(n_prompts, holdings.labels, holdings.counts)
     kept = np.flatnonzero(n_accounts)
     kept = kept[np.argsort(names[kept])]
-    first = _reduce(np.minimum, holdings.labels, _look_up(times_us, holdings.first), n)
-    last = _reduce(np.maximum, holdings.labels, _look_up(times_us, holdings.last), n)
+    first, last = _find_spans(holdings, times_us, n)
     return pa.table(
         {
             "template_id": _spell(names[kept]),
@@ -289,12 +300,17 @@ def _tabulate_templates(
 def _sort_holdings(
     holdings: "Holdings", names: npt.NDArray[np.uint64], table: "PrintTable"
 ) -> _HeldTemplates:
+    """Sort the holdings by account and template, where they lie: they are the largest table."""
     rank = np.empty(len(names), np.uint64)
     rank[np.argsort(names)] = np.arange(len(names), dtype=np.uint64)
     ranks = holdings.codes.astype(np.uint64) << np.uint64(32)
     ranks |= rank[holdings.labels]
+    order = np.argsort(ranks)
+    del ranks
+    for column in holdings:
+        column[:] = column[order]
     return _HeldTemplates(
-        holdings=holdings.select(np.argsort(ranks)),
+        holdings=holdings,
         names=names,
         accounts=table.accounts,
         times_us=table.times_us,
@@ -311,13 +327,16 @@ def _make_times(times_us: npt.NDArray[np.int64]) -> pa.Array:
     return pa.array(times_us, pa.int64(), mask=times_us == NO_TIME).cast(_TIME)
 
 
-def _reduce(
-    function: np.ufunc, labels: npt.NDArray[np.int32], times_us: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.int64]:
-    """Return the first or last known time of each label, NO_TIME where none is known."""
-    is_known = times_us != NO_TIME
+def _find_spans(
+    holdings: "Holdings", times_us: npt.NDArray[np.int64] | None, n: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the first and the last known time of each label, NO_TIME where none is known."""
     latest = np.iinfo(np.int64).max
-    reduced = np.full(n, latest if function is np.minimum else NO_TIME)
-    function.at(reduced, labels[is_known], times_us[is_known])
-    reduced[reduced == latest] = NO_TIME
-    return reduced
+    first, last = np.full(n, latest), np.full(n, NO_TIME)
+    for start in range(0, len(holdings.codes), _AT_ONCE):
+        part = holdings.select(slice(start, start + _AT_ONCE))
+        times = _look_up(times_us, part.first)
+        np.minimum.at(first, part.labels, np.where(times == NO_TIME, latest, times))
+        np.maximum.at(last, part.labels, _look_up(times_us, part.last))
+    first[first == latest] = NO_TIME
+    return first, last
