@@ -70,9 +70,15 @@ def test_southern_women_are_the_classic_ones():
     assert {frozenset(pair) for pair in pairs} == {frozenset(edge) for edge in graph.edges}
 
 
-def test_southern_women_know_their_groups_and_who_stands_between():
+def test_southern_women_know_their_groups_and_their_place_in_them():
     truth = datasets.southern_women().truth.set_index("account_id")
     assert truth["operator_id"].value_counts().to_dict() == {"group-1": 9, "group-2": 9}
     assert truth.loc["Evelyn Jefferson", "operator_id"] == "group-1"
     assert truth.loc["Sylvia Avondale", "operator_id"] == "group-2"
-    assert (truth["role"] == "boundary").sum() == 3
+    assert truth["role"].value_counts().to_dict() == {"core": 7, "primary": 5, "secondary": 6}
+    inner = truth[truth["role"] == "core"].groupby("operator_id").groups
+    assert sorted(inner["group-1"]) == [
+        "Brenda Rogers", "Evelyn Jefferson", "Laura Mandeville", "Theresa Anderson",
+    ]  # fmt: skip
+    assert sorted(inner["group-2"]) == ["Helen Lloyd", "Nora Fayette", "Sylvia Avondale"]
+    assert truth.loc["Ruth DeSand", "role"] == "secondary"

@@ -8,13 +8,11 @@ import pandas as pd
 
 __all__ = ["SouthernWomen", "southern_women"]
 
-# Women 1 to 9 in the order of the book's table.
-_FIRST: Final = (
-    "Evelyn Jefferson", "Laura Mandeville", "Theresa Anderson", "Brenda Rogers",
-    "Charlotte McDowd", "Frances Anderson", "Eleanor Nye", "Pearl Oglethorpe", "Ruth DeSand",
+# Where the book puts each woman within her group, women 1 to 18 in the order of its table.
+_POSITIONS: Final = (
+    *("core",) * 4, *("primary",) * 3, *("secondary",) * 3, *("primary",) * 2, *("core",) * 3,
+    *("secondary",) * 3,
 )  # fmt: skip
-# Women 8, 9 and 16: on the margin of a group, mostly seen where both groups went.
-_BOUNDARY: Final = ("Pearl Oglethorpe", "Ruth DeSand", "Dorothy Murchison")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +24,8 @@ class SouthernWomen:
     observations : DataFrame
         The contract's observations: account_id (a woman), kind ``event``, value, count 1.
     truth : DataFrame
-        account_id, operator_id (``group-1`` or ``group-2``), role (``core`` or ``boundary``),
-        group_id (the same as operator_id).
+        account_id, operator_id (``group-1`` or ``group-2``), role (``core``, ``primary`` or
+        ``secondary``: how far inside of her group), group_id (the same as operator_id).
     """
 
     observations: pd.DataFrame
@@ -44,12 +42,13 @@ def southern_women() -> SouthernWomen:
     Notes
     -----
     Davis, Gardner and Gardner (1941), "Deep South: A Social Anthropological Study of Caste and
-    Class", University of Chicago Press, report two groups: women 1 to 9 and women 10 to 18 in the
-    order of their table. Freeman (2003), "Finding social groups: a meta-analysis of the southern
-    women data", in "Dynamic Social Network Modeling and Analysis", National Academies Press,
-    compares twenty-one later methods: they agree on the cores. Women 8, 9 and 16, whom they place
-    differently (the book itself counts woman 9 to both groups), carry the role ``boundary`` here;
-    a method that puts them elsewhere is not wrong.
+    Class", University of Chicago Press, report two groups, women 1 to 9 and women 9 to 18 in the
+    order of their table: both claim woman 9, Ruth DeSand. The book calls women 1 to 4 and 13 to 15
+    the core, 5 to 7 and 11 to 12 primary, and 8 to 10 and 16 to 18 secondary. Freeman (2003),
+    "Finding social groups: a meta-analysis of the southern women data", in "Dynamic Social Network
+    Modeling and Analysis", National Academies Press, compares twenty-one analyses; their consensus
+    are women 1 to 9 and women 10 to 18, which is the truth here. A method that puts Ruth DeSand
+    into the other group is not wrong.
 
     Examples
     --------
@@ -60,16 +59,12 @@ def southern_women() -> SouthernWomen:
     {'group-1': 9, 'group-2': 9}
     """
     graph = nx.davis_southern_women_graph()
-    women = sorted(graph.graph["top"])
-    visits = [(woman, "event", event) for woman in women for event in sorted(graph[woman])]
+    women = list(graph.graph["top"])
+    visits = [(woman, "event", event) for woman in sorted(women) for event in sorted(graph[woman])]
     observations = pd.DataFrame(visits, columns=["account_id", "kind", "value"]).assign(count=1)
-    group = ["group-1" if woman in _FIRST else "group-2" for woman in women]
+    group = ["group-1"] * 9 + ["group-2"] * 9
     truth = pd.DataFrame(
-        {
-            "account_id": women,
-            "operator_id": group,
-            "role": ["boundary" if woman in _BOUNDARY else "core" for woman in women],
-            "group_id": group,
-        }
+        {"account_id": women, "operator_id": group, "role": _POSITIONS, "group_id": group}
     )
+    truth = truth.sort_values("account_id", ignore_index=True)
     return SouthernWomen(observations=observations, truth=truth)
