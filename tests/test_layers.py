@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import linkage
@@ -61,3 +62,28 @@ def test_only_the_engine_knows_duckdb():
 def test_only_communities_and_graph_know_igraph():
     users = {p.name for p in ROOT.rglob("*.py") if "import igraph" in p.read_text()}
     assert users - {"result.py", "layout.py"} == {"communities.py", "graph.py"}
+
+
+def list_module_imports(path: Path, names: set[str]) -> set[str]:
+    """Return the modules of linkage that a file imports, wherever the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= whole & names or {node.module}
+    return found & names
+
+
+def test_no_module_is_in_an_import_cycle():
+    names = {}
+    for path in ROOT.rglob("*.py"):
+        parts = ("linkage", *path.relative_to(ROOT).with_suffix("").parts)
+        names[".".join(part for part in parts if part != "__init__")] = path
+    graph = nx.DiGraph(
+        (name, other)
+        for name, path in names.items()
+        for other in list_module_imports(path, set(names))
+    )
+    assert [sorted(c) for c in nx.strongly_connected_components(graph) if len(c) > 1] == []

@@ -7,8 +7,9 @@ formulas and their sources.
 
 from linkage.evaluate.calibration import Calibration, ReliabilityBin, measure_calibration
 from linkage.evaluate.evaluation import evaluate
+from linkage.evaluate.measures import Counts, Discovery, Score
 from linkage.evaluate.ranking import average_precision
-from linkage.evaluate.result import Counts, Discovery, Evaluation, Score
+from linkage.evaluate.result import Evaluation
 from linkage.evaluate.truth import read_truth
 
 __all__ = [

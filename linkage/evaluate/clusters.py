@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from linkage.evaluate.calibration import wilson_interval
+from linkage.evaluate.measures import Discovery
 from linkage.evaluate.partitions import MIN_JUDGED, Cells
-from linkage.evaluate.result import Discovery
 from linkage.evaluate.truth import Labels, check_probability, look_up, to_text
 
 __all__ = [

@@ -16,8 +16,9 @@ from linkage.evaluate.clusters import (
     judge_clusters,
     list_discoveries,
 )
+from linkage.evaluate.measures import Counts
 from linkage.evaluate.partitions import count_cells, match_operators
-from linkage.evaluate.result import Counts, Evaluation
+from linkage.evaluate.result import Evaluation
 from linkage.evaluate.scoring import (
     Predictions,
     Resampling,

@@ -11,9 +11,9 @@ from linkage.evaluate.bootstrap import draw_weights, percentile_interval, resamp
 from linkage.evaluate.calibration import bin_numbers
 from linkage.evaluate.clusters import find_tier_members
 from linkage.evaluate.figures import CLUSTER_FIGURES, GROUP_FIGURES, Figure
+from linkage.evaluate.measures import Score
 from linkage.evaluate.partitions import Cells, sum_by_group
 from linkage.evaluate.ranking import average_precision
-from linkage.evaluate.result import Score
 from linkage.evaluate.truth import Labels, look_up, sum_by_code
 
 __all__ = [

@@ -1,10 +1,9 @@
 """An evaluation as tables that a person reads."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Iterable, Mapping
 from io import StringIO
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -12,11 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from linkage.evaluate.calibration import Calibration
-    from linkage.evaluate.result import Discovery, Evaluation, Score
+from linkage.evaluate.calibration import Calibration
+from linkage.evaluate.measures import Counts, Discovery, Score
 
 __all__ = ["print_evaluation", "render", "render_text"]
 
@@ -24,19 +20,50 @@ WORST: Final = 10  # operators shown, those of three or more accounts with the l
 WIDTH: Final = 100
 
 
-def render_text(evaluation: Evaluation) -> str:
+class Printable(Protocol):
+    """What of an evaluation is printed."""
+
+    @property
+    def scores(self) -> Iterable[Score]: ...
+
+    @property
+    def counts(self) -> Counts: ...
+
+    @property
+    def confidence(self) -> Calibration | None: ...
+
+    @property
+    def membership(self) -> Calibration | None: ...
+
+    @property
+    def discoveries(self) -> tuple[Discovery, ...]: ...
+
+    @property
+    def roles(self) -> pd.DataFrame: ...
+
+    @property
+    def tiers(self) -> pd.DataFrame: ...
+
+    @property
+    def operators(self) -> pd.DataFrame: ...
+
+    @property
+    def settings(self) -> Mapping[str, int | float]: ...
+
+
+def render_text(evaluation: Printable) -> str:
     """Return the tables of an evaluation as plain text, 100 columns wide."""
     out = StringIO()
     Console(file=out, width=WIDTH, color_system=None).print(render(evaluation))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def render(evaluation: Evaluation, *, explain: bool = True) -> Group:
+def render(evaluation: Printable, *, explain: bool = True) -> Group:
     """Lay an evaluation out as rich tables.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    evaluation : Printable
     explain : bool, default True
         Whether to say of each score what it is, for which 100 columns are needed.
 
@@ -47,7 +74,7 @@ def render(evaluation: Evaluation, *, explain: bool = True) -> Group:
     return Group(*_list_parts(evaluation, explain=explain))
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
+def print_evaluation(evaluation: Printable) -> None:
     """Print an evaluation; a terminal that is too narrow does without the explanations."""
     console = Console()
     if not console.is_terminal:
@@ -55,7 +82,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(render(evaluation, explain=console.width >= WIDTH))
 
 
-def _list_parts(evaluation: Evaluation, *, explain: bool) -> Iterable[RenderableType]:
+def _list_parts(evaluation: Printable, *, explain: bool) -> Iterable[RenderableType]:
     yield Text(_summarise(evaluation))
     for number, (population, scores) in enumerate(_group_scores(evaluation.scores).items()):
         yield _head(f"Over {population}")
@@ -84,7 +111,7 @@ def _list_parts(evaluation: Evaluation, *, explain: bool) -> Iterable[Renderable
         yield _draw_frame(worst)
 
 
-def _summarise(evaluation: Evaluation) -> str:
+def _summarise(evaluation: Printable) -> str:
     counts = evaluation.counts
     return (
         f"{counts.n_labelled:,} labelled accounts: {counts.n_operator_accounts:,} run by "
