@@ -12,6 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def make_graph(
     kind = _KINDS[np.arange(n_identifiers) % len(_KINDS)]
     names = np.char.add(np.char.add(kind, ":"), np.arange(n_identifiers).astype(str))
     accounts = pd.DataFrame({"id": [f"account:{row:06d}" for row in range(n_accounts)]}).assign(
-        type="account", kind="account", family=None, tier="operator", n_accounts=pd.NA
+        type="account", kind="account", family=None, tier="operator"
     )
     accounts["probability"] = rng.random(n_accounts)
     identifiers = pd.DataFrame({"id": names, "type": "identifier", "kind": kind, "family": kind})
@@ -68,7 +69,7 @@ def _keep_known(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for name in ("first_seen", "last_seen"):
         plain[name] = plain[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     rows = plain.rename(columns={"first_seen": "start", "last_seen": "end"}).to_dict("records")
-    return [{key: value for key, value in row.items() if pd.notna(value)} for row in rows]
+    return [{str(key): value for key, value in row.items() if pd.notna(value)} for row in rows]
 
 
 def build_networkx(nodes: pd.DataFrame, edges: pd.DataFrame) -> "nx.Graph[str]":
@@ -119,9 +120,7 @@ def main() -> None:
         print(f"write_gexf               {fast:7.2f} s, {ours.stat().st_size / 1e6:.0f} MB")
         print(f"peak memory so far       {peak:7.0f} MB")
         for write in (write_graphml, write_csv):
-            seconds = _time(
-                lambda write=write: write(drawn, edges, Path(name) / "g.csv"), args.repeat
-            )
+            seconds = _time(partial(write, drawn, edges, Path(name) / "g.csv"), args.repeat)
             print(f"{write.__name__:<24} {seconds:7.2f} s")
         start = time.perf_counter()
         graph = build_networkx(drawn, edges)

@@ -61,7 +61,7 @@ class Tongue:
     def say(self, rng: np.random.Generator, n: int) -> Words:
         """Return n running words."""
         if not self.sentences:
-            return self.draw(rng, n).tolist()
+            return [str(word) for word in self.draw(rng, n)]
         words: Words = []
         while len(words) < n:
             words += self.sentences[rng.integers(len(self.sentences))]
@@ -69,7 +69,10 @@ class Tongue:
 
     def draw(self, rng: np.random.Generator, shape: Any) -> npt.NDArray[np.str_]:
         """Draw words one by one."""
-        return self.vocabulary[np.searchsorted(self.cumulated, rng.random(shape))]
+        drawn: npt.NDArray[np.str_] = self.vocabulary[
+            np.searchsorted(self.cumulated, rng.random(shape))
+        ]
+        return drawn
 
     def replace(self, rng: np.random.Generator, word: str, n_synonyms: int) -> str:
         """Return one of a word's synonyms, which are the same every time; 0: any word at all."""

@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-import linkage
 from benchmarks.baselines import BASELINES
 from benchmarks.worlds import World, simulate_world
 from linkage.errors import ConfigError
@@ -163,8 +162,6 @@ def choose_method(name: str, settings: Mapping[str, Any]) -> Callable[[World], E
     callable
     """
     if name == "linkage":
-        if not hasattr(linkage, "link"):
-            raise ConfigError("there is no linkage.link yet; name a baseline with --method")
         return _run_linkage
     found = next((baseline for baseline in BASELINES if baseline.name == name), None)
     if found is None:
@@ -180,7 +177,7 @@ def choose_method(name: str, settings: Mapping[str, Any]) -> Callable[[World], E
 
 
 def _run_linkage(world: World) -> Evaluation:
-    result = linkage.link(**world.tables)
+    result = world.link()
     return evaluate(result.clusters, result.members, world.truth, n_bootstrap=0)
 
 

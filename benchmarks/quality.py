@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-import linkage
 from benchmarks.baselines import BASELINES, Baseline
 from benchmarks.worlds import World, list_real_worlds, simulate_world
 from linkage.evaluate import Evaluation, evaluate
@@ -121,12 +120,9 @@ def _compare(world: World, args: argparse.Namespace) -> Iterable[Outcome]:
 
 
 def _run_linkage(world: World) -> Outcome:
-    link = getattr(linkage, "link", None)
-    if link is None:
-        return Outcome(world=world.name, method="linkage", failed="there is no linkage.link yet")
     start = time.perf_counter()
     try:
-        result = link(**world.tables)
+        result = world.link()
     except Exception as error:
         return Outcome(world=world.name, method="linkage", failed=_name(error))
     seconds = time.perf_counter() - start

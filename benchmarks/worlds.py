@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+import linkage
 from linkage.config import Config
 from linkage.evaluate import read_truth
 from linkage.fingerprints import templates
 from linkage.identifiers import canonicalise
+from linkage.result import Result
 from linkage.schema import INPUTS
 from linkage.simulate import World as SimulatedWorld
 from linkage.simulate import simulate
@@ -32,13 +34,18 @@ class World:
 
     name: str
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # as linkage.link takes them
-    truth: pd.DataFrame | None = None
+    truth: pd.DataFrame = field(default_factory=pd.DataFrame)
     missing: str | None = None  # why the world cannot be used
 
     @property
     def observations(self) -> pd.DataFrame:
         """Return what the baselines take: account_id, kind, value."""
         return make_observations(self.tables)
+
+    def link(self, config: Config | None = None) -> Result:
+        """Run linkage on the tables, with its defaults unless there is a configuration."""
+        tables = (self.tables.get(name) for name in INPUTS)
+        return linkage.link(*tables, config=config)
 
 
 def list_real_worlds(data: Path = DATA) -> Iterator[World]:
@@ -116,11 +123,12 @@ def _spell(
     spelt = canonicalise(kind, pa.array(distinct, type=pa.string()), Config())
     for found, canonical in spelt.items():
         # Position -1, of what is missing, takes the null at the end.
-        value = np.append(canonical.to_numpy(zero_copy_only=False), None)[code]
+        texts = np.append(canonical.to_numpy(zero_copy_only=False), np.array([None]))
+        value = texts[code]
         yield pd.DataFrame({"account_id": accounts, "kind": found, "value": value}).dropna()
 
 
 def _find_templates(events: pd.DataFrame) -> pd.DataFrame:
     found = templates(pa.Table.from_pandas(events[["account_id", "prompt"]], preserve_index=False))
-    holdings = found.holdings.select(["account_id", "template_id"]).to_pandas()
+    holdings: pd.DataFrame = found.holdings.select(["account_id", "template_id"]).to_pandas()
     return holdings.rename(columns={"template_id": "value"}).assign(kind="prompt")

@@ -1,5 +1,6 @@
 """Connected components: whoever shares an identifier, directly or through others, is one."""
 
+import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -26,6 +27,11 @@ def link_components(observations: pd.DataFrame, *, max_holders: int) -> pd.DataF
     """
     incidence = build_incidence(observations, max_holders=max_holders)
     matrix = incidence.matrix
-    bipartite = sparse.block_array([[None, matrix], [matrix.T, None]], format="csr")
+    n_accounts, n_identifiers = matrix.shape
+    account, identifier = matrix.tocoo().coords
+    ends = (account, identifier + n_accounts)
+    bipartite = sparse.csr_array(
+        (np.ones(matrix.nnz), ends), shape=(n_accounts + n_identifiers,) * 2
+    )
     _, labels = connected_components(bipartite, directed=False)
     return make_members(incidence.accounts, labels[: len(incidence.accounts)])

@@ -10,6 +10,9 @@ from benchmarks.baselines.incidence import build_incidence, make_members
 
 __all__ = ["link_fraudar"]
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
 
 def link_fraudar(observations: pd.DataFrame, *, n_blocks: int) -> pd.DataFrame:
     """Find dense blocks of accounts and identifiers, one after the other.
@@ -58,10 +61,10 @@ def _find_block(
     pairs = matrix.tocoo()
     row, column = pairs.coords
     weight = 1.0 / np.log(np.bincount(column, minlength=n_columns) + 5.0)
-    graph = sparse.coo_array(
+    upper = sparse.coo_array(
         (weight[column], (row, column + n_rows)), shape=(n_rows + n_columns,) * 2
     )
-    graph = (graph + graph.T).tocsr()
+    graph = (upper + upper.T).tocsr()
     removed_at, best = _peel(
         graph.indptr.astype(np.int64), graph.indices.astype(np.int64), graph.data
     )
@@ -69,8 +72,10 @@ def _find_block(
     return inside[:n_rows], inside[n_rows:]
 
 
-@numba.njit(cache=True, nogil=True)
-def _peel(indptr, indices, weights):  # pragma: no cover (compiled)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _peel(  # pragma: no cover (compiled)
+    indptr: Ints, indices: Ints, weights: Floats
+) -> tuple[Ints, int]:
     """Remove the node of least weighted degree until none is left.
 
     Returns the step at which each node goes, and the step before which the rest is densest.
@@ -113,8 +118,10 @@ def _peel(indptr, indices, weights):  # pragma: no cover (compiled)
     return removed_at, best_step
 
 
-@numba.njit(cache=True, nogil=True)
-def _sink(heap, place, key, start, size):  # pragma: no cover (compiled)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sink(  # pragma: no cover (compiled)
+    heap: Ints, place: Ints, key: Floats, start: int, size: int
+) -> None:
     at = start
     while True:
         child = 2 * at + 1
@@ -129,8 +136,10 @@ def _sink(heap, place, key, start, size):  # pragma: no cover (compiled)
         at = child
 
 
-@numba.njit(cache=True, nogil=True)
-def _rise(heap, place, key, start):  # pragma: no cover (compiled)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _rise(  # pragma: no cover (compiled)
+    heap: Ints, place: Ints, key: Floats, start: int
+) -> None:
     at = start
     while at > 0:
         parent = (at - 1) // 2
@@ -141,6 +150,6 @@ def _rise(heap, place, key, start):  # pragma: no cover (compiled)
         at = parent
 
 
-@numba.njit(cache=True, nogil=True)
-def _before(one, other, key):  # pragma: no cover (compiled)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _before(one: int, other: int, key: Floats) -> bool:  # pragma: no cover (compiled)
     return key[one] < key[other] or (key[one] == key[other] and one < other)
