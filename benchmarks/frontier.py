@@ -12,6 +12,9 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +28,9 @@ from linkage.evaluate import Evaluation, evaluate
 from linkage.simulate import World as SimulatedWorld
 
 HERE: Final = Path(__file__).parent
+BLIND: Final = 0.5  # recall below which an operator's accounts are mostly missed
+COSTLY: Final = 0.1  # loss of recall that is told
+PRECISE: Final = 0.95  # precision below which it is told
 SCORES: Final = {"recall": "operator_bcubed_recall", "precision": "operator_bcubed_precision"}
 
 # What an intensity from 0 to 1 means for each behaviour, in the simulator's own settings.
@@ -99,14 +105,23 @@ def make_world(behaviour: str, intensity: float, *, level: int, accounts: int) -
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How every point of the frontier is measured."""
+
+    method: str = "linkage"  # or a baseline
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the baseline
+    level: int = 2  # evasion of everything else, 0..5
+    accounts: int = 2_000  # innocents of each world
+
+
 def measure(
     behaviours: Iterable[str],
     intensities: Iterable[float],
-    run: Callable[[World], Evaluation],
-    *,
-    level: int,
-    accounts: int,
     seeds: Iterable[int],
+    plan: Plan,
+    *,
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """Simulate every behaviour at every intensity, and evaluate what a method makes of it.
 
@@ -115,36 +130,49 @@ def measure(
     behaviours : iterable of str
     intensities : iterable of float
         0..1.
-    run : callable
-        Takes a world, returns an evaluation.
-    level : int
-        Evasion level of everything else, 0..5.
-    accounts : int
-        Innocent accounts of each world.
     seeds : iterable of int
         One world each.
+    plan : Plan
+    jobs : int, default 1
+        Worlds at a time.
 
     Returns
     -------
     pandas.DataFrame
-        behaviour, intensity, seed, recall, precision (0..1), n_strangers.
+        behaviour, intensity, seed, recall, precision (0..1), n_strangers, n_innocents.
     """
-    intensities, seeds = list(intensities), list(seeds)
-    rows = []
-    for behaviour in behaviours:
-        for intensity in intensities:
-            description = make_world(behaviour, intensity, level=level, accounts=accounts)
-            for seed in seeds:
-                with tempfile.TemporaryDirectory() as folder:
-                    world = simulate_world(
-                        description, name=behaviour, seed=seed, evasion=None, folder=Path(folder)
-                    )
-                    result = run(world)
-                row = {"behaviour": behaviour, "intensity": intensity, "seed": seed}
-                row |= {name: result[score].value for name, score in SCORES.items()}
-                rows.append(row | {"n_strangers": result.counts.n_strangers})
-                print(row, file=sys.stderr, flush=True)
-    return pd.DataFrame(rows)
+    points = list(product(behaviours, intensities, seeds))
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
+        waiting = [pool.submit(measure_point, *point, plan) for point in points]
+        return pd.DataFrame([done.result() for done in waiting])
+
+
+def measure_point(behaviour: str, intensity: float, seed: int, plan: Plan) -> dict[str, Any]:
+    """Simulate one world, and evaluate what a method makes of it.
+
+    Parameters
+    ----------
+    behaviour : str
+    intensity : float
+    seed : int
+    plan : Plan
+
+    Returns
+    -------
+    dict
+        A row of `measure`.
+    """
+    description = make_world(behaviour, intensity, level=plan.level, accounts=plan.accounts)
+    with tempfile.TemporaryDirectory() as folder:
+        world = simulate_world(
+            description, name=behaviour, seed=seed, evasion=None, folder=Path(folder)
+        )
+        result = choose_method(plan.method, plan.settings)(world)
+    row: dict[str, Any] = {"behaviour": behaviour, "intensity": intensity, "seed": seed}
+    row |= {name: result[score].value for name, score in SCORES.items()}
+    row |= {"n_strangers": result.counts.n_strangers, "n_innocents": result.counts.n_innocents}
+    print(row, file=sys.stderr, flush=True)
+    return row
 
 
 def choose_method(name: str, settings: Mapping[str, Any]) -> Callable[[World], Evaluation]:
@@ -225,23 +253,123 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
+def write_report(table: pd.DataFrame, words: str) -> str:
+    """Say in words and in a table what each behaviour costs.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As measure returns.
+    words : str
+        The arguments that made it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    mean = table.groupby(["behaviour", "intensity"], sort=False)[[*SCORES]].mean()
+    costs = [_weigh(name, mean.loc[name]) for name in table["behaviour"].unique()]
+    costs.sort(key=lambda cost: -cost["lost"])
+    blind = [cost for cost in costs if cost["recall"] < BLIND]
+    costly = [cost for cost in costs if cost["lost"] >= COSTLY and cost not in blind]
+    harmless = [_name(cost) for cost in costs if cost["lost"] < COSTLY and cost not in blind]
+    dragging = [cost for cost in costs if cost["precision"] < PRECISE]
+    n_worlds, n_strangers = len(table), int(table["n_strangers"].sum())
+    lines = [
+        "# The evasion frontier",
+        "",
+        "Made by",
+        "",
+        f"    python -m benchmarks.frontier {words}".rstrip(),
+        "",
+        "One behaviour of all operators goes from 0 to 1, everything else stays at its base level. "
+        "Recall and precision are B-cubed, over the operators' accounts, mean over the worlds of a "
+        "point; two worlds of one point differ by a standard deviation of "
+        f"{_measure_spread(table):.2f} in recall. docs/simulator.md says what each behaviour does.",
+        "",
+        "## Where it goes blind",
+        "",
+        *_list_costs(f"Recall falls below {BLIND:g}:", blind),
+        *_list_costs(f"Recall falls by {COSTLY:g} or more:", costly),
+        f"Recall falls by less than {COSTLY:g}: {', '.join(harmless) or 'nowhere'}.",
+        "",
+        "Others are put with operators (precision below "
+        f"{PRECISE:g}): {', '.join(_name(cost) for cost in dragging) or 'nowhere'}. Over all "
+        f"{n_worlds} worlds, {n_strangers} of {table['n_innocents'].sum():,} innocents were put "
+        "with strangers.",
+        "",
+        "## Recall / precision by intensity",
+        "",
+        *_draw_table(mean),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _measure_spread(table: pd.DataFrame) -> float:
+    """Return the standard deviation of recall between worlds of one point, pooled; NaN for one."""
+    variance = table.groupby(["behaviour", "intensity"])["recall"].var()
+    return float(np.sqrt(variance.mean()))
+
+
+def _weigh(behaviour: str, curve: pd.DataFrame) -> dict[str, Any]:
+    """Return where a curve is lowest, and how much that is below its highest point before."""
+    recall = curve["recall"].to_numpy()
+    worst = int(recall.argmin())
+    before = float(recall[: worst + 1].max())
+    return {
+        "behaviour": behaviour,
+        "intensity": float(curve.index.to_numpy()[worst]),
+        "recall": float(recall[worst]),
+        "lost": before - float(recall[worst]),
+        "before": before,
+        "precision": float(curve["precision"].min()),
+    }
+
+
+def _name(cost: Mapping[str, Any]) -> str:
+    return str(cost["behaviour"]).replace("_", " ")
+
+
+def _list_costs(head: str, costs: list[dict[str, Any]]) -> list[str]:
+    said = [
+        f"- **{_name(cost)}**: from {cost['before']:.2f} to {cost['recall']:.2f} at intensity "
+        f"{cost['intensity']:g}"
+        for cost in costs
+    ]
+    return [head, "", *(said or ["- nowhere"]), ""]
+
+
+def _draw_table(mean: pd.DataFrame) -> list[str]:
+    cells = mean["recall"].map("{:.2f}".format) + " / " + mean["precision"].map("{:.2f}".format)
+    intensities = list(dict.fromkeys(cells.index.get_level_values("intensity")))
+    head = ["behaviour", *(f"{value:g}" for value in intensities)]
+    rows = [
+        [str(name), *curve.droplevel("behaviour").reindex(intensities).fillna("").tolist()]
+        for name, curve in cells.groupby(level="behaviour", sort=False)
+    ]
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)]
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Measure the frontier, draw it, and write the figures beside the picture."""
+    """Measure the frontier, draw it, and write table and words beside the picture."""
     args = _parse(argv)
     words = shlex.join(sys.argv[1:] if argv is None else argv)
-    table = measure(
-        args.behaviours,
-        np.linspace(0, 1, args.steps).round(4).tolist(),
-        choose_method(args.method, _read_settings(args.settings)),
+    plan = Plan(
+        method=args.method,
+        settings=_read_settings(args.settings),
         level=args.level,
         accounts=args.accounts,
-        seeds=range(args.seeds),
     )
-    draw(table, args.figure, f"{args.method}: python -m benchmarks.frontier {words}")
+    intensities = np.linspace(0, 1, args.steps).round(4).tolist()
+    table = measure(args.behaviours, intensities, range(args.seeds), plan, jobs=args.jobs)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(args.out, index=False, float_format="%.4f")
-    means = table.groupby(["behaviour", "intensity"], sort=False).mean().drop(columns="seed")
-    print(means.round(3).to_string())
+    text = write_report(table, words)
+    args.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+    draw(table, args.figure, f"{args.method}: python -m benchmarks.frontier {words}")
     return 0
 
 
@@ -269,6 +397,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--level", type=int, default=2, help="evasion of the rest (default: 2)")
     parser.add_argument("--accounts", type=int, default=2_000, help="innocents (default: 2000)")
     parser.add_argument("--seeds", type=int, default=1, help="worlds a point (default: 1)")
+    parser.add_argument("--jobs", type=int, default=2, help="worlds at a time (default: 2)")
     parser.add_argument("--method", default="linkage", help="linkage (default) or a baseline")
     parser.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--figure", type=Path, default=HERE / "figures" / "frontier.png")

@@ -15,6 +15,7 @@ from benchmarks.baselines.incidence import build_incidence
 from benchmarks.baselines.peeling import _find_block
 from benchmarks.frontier import BEHAVIOURS, make_world
 from benchmarks.frontier import main as frontier
+from benchmarks.frontier import write_report as write_frontier
 from benchmarks.quality import main, write_report
 from benchmarks.worlds import list_real_worlds, make_observations
 
@@ -133,7 +134,22 @@ def test_the_frontier_runs_end_to_end(tmp_path):
     rows = pd.read_csv(table)
     assert rows["intensity"].tolist() == [0.0, 1.0]
     assert rows[["recall", "precision"]].min().min() > 0
+    assert "| cards |" in table.with_suffix(".md").read_text()
     assert drawn.stat().st_size > 0
+
+
+def test_the_frontier_says_in_words_where_recall_falls():
+    points = [("cells", 0.0, 0.9, 1.0), ("cells", 1.0, 0.2, 1.0), ("slots", 0.0, 0.8, 0.9),
+              ("slots", 1.0, 0.85, 0.9), ("cards", 0.0, 0.6, 1.0), ("cards", 1.0, 0.52, 1.0),
+              ("mail", 0.0, 0.9, 1.0), ("mail", 1.0, 0.7, 1.0)]  # fmt: skip
+    table = pd.DataFrame(points, columns=["behaviour", "intensity", "recall", "precision"])
+    text = write_frontier(table.assign(seed=0, n_strangers=1, n_innocents=50), "--steps 2")
+    blind, costly = text.split("Recall falls by 0.1 or more:")
+    assert "- **cells**: from 0.90 to 0.20 at intensity 1" in blind
+    assert costly.startswith("\n\n- **mail**: from 0.90 to 0.70 at intensity 1\n\n")
+    assert "less than 0.1: cards, slots." in text
+    assert "(precision below 0.95): slots. Over all 8 worlds, 8 of 400 innocents" in text
+    assert "| slots | 0.80 / 0.90 | 0.85 / 0.90 |" in text
 
 
 def test_the_report_of_nothing_has_no_rows():
