@@ -24,6 +24,7 @@ COMMANDS: Final = (
     ("report", "linkage.cli.report", "write a page about a cluster, or about all of them"),
     ("export", "linkage.cli.export", "write a case's graph for Gephi and others"),
     ("fingerprint", "linkage.cli.fingerprint", "find the templates behind prompts"),
+    ("coaction", "linkage.cli.coaction", "find who acts on the same things within seconds"),
     ("simulate", "linkage.cli.simulate", "make a world of accounts whose truth is known"),
     ("evaluate", "linkage.cli.evaluate", "compare a case with the truth"),
 )

@@ -1,0 +1,108 @@
+"""Parquet, CSV and JSON Lines as one stream of record batches, read as often as asked."""
+
+from collections.abc import Iterator, Mapping
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from linkage.errors import InputError, MissingInputError, SchemaError
+
+__all__ = ["read_batches"]
+
+_FORMATS: Final = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
+
+
+def read_batches(
+    path: str, columns: Mapping[str, str], *, optional: Mapping[str, str], what: str
+) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a file, a folder or a glob.
+
+    Parameters
+    ----------
+    path : str
+        Files of one kind: Parquet, CSV or JSON Lines.
+    columns, optional : mapping of name -> column in the files
+        Those that must be there, and those that may be missing.
+    what : str
+        What the files hold, for messages.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        With the names given; at most 65,536 rows.
+
+    Raises
+    ------
+    MissingInputError
+        If the path names no file.
+    InputError
+        If the files are of several kinds or of an unknown one, or cannot be read.
+    SchemaError
+        If a column is missing.
+    """
+    import pyarrow.dataset as ds
+
+    dataset = _open(path, what)
+    there = dataset.schema.names
+    missing = [source for source in columns.values() if source not in there]
+    if missing:
+        raise SchemaError(f"{path} lacks the columns {missing}; it has {there}")
+    used = {**columns, **{name: source for name, source in optional.items() if source in there}}
+    wanted = {name: ds.field(source) for name, source in used.items()}
+    try:
+        yield from dataset.to_batches(columns=wanted, batch_size=65_536)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _open(path: str, what: str) -> Any:
+    import pyarrow.dataset as ds
+    from pyarrow import csv
+
+    files = _list_files(path, what)
+    suffixes = {_suffix(file) for file in files}
+    formats = {_FORMATS.get(suffix) for suffix in suffixes}
+    if len(formats) != 1 or None in formats:
+        raise InputError(
+            f"{path} must be Parquet, CSV or JSON Lines, of one kind; it has {sorted(suffixes)}"
+        )
+    kind: Any = formats.pop()
+    if kind == "csv":
+        parse = csv.ParseOptions(
+            delimiter="\t" if suffixes == {".tsv"} else ",", newlines_in_values=True
+        )
+        kind = ds.CsvFileFormat(parse_options=parse)
+    try:
+        return ds.dataset([str(file) for file in files], format=kind)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _suffix(file: Path) -> str:
+    stem = file.with_suffix("") if file.suffix == ".gz" else file
+    return stem.suffix.lower()
+
+
+def _list_files(path: str, what: str) -> list[Path]:
+    root = Path(path)
+    if root.is_file():
+        return [root]
+    if root.is_dir():
+        files = [file for file in sorted(root.rglob("*")) if _suffix(file) in _FORMATS]
+    elif has_magic(path):
+        files = sorted(Path(name) for name in glob(path, recursive=True))  # noqa: PTH207
+    else:
+        files = []
+    if not files:
+        raise MissingInputError(f"no file of {what} at {path}")
+    return files
