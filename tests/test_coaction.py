@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 
 from benchmarks.worlds import DATA
 from linkage.cli.main import main
-from linkage.coaction import find_coaction, read_acts
+from linkage.coaction import find_coaction, read_acts, weigh_coaction
 from linkage.errors import ConfigError, InputError, SchemaError
 
 START = pd.Timestamp("2021-08-21 10:00:00", tz="UTC")
@@ -277,6 +277,17 @@ def test_command_reads_other_columns_and_says_what_it_left_out(shares, tmp_path,
     assert "2 pairs of acts" in said
     assert "1 rows without an account, an object or a time were left out" in said
     assert set(pd.read_parquet(tmp_path / "net" / "pairs.parquet")["kind"]) == {"link"}
+
+
+def test_command_weighs_the_timing_where_it_is_asked_to(shares, tmp_path, capsys):
+    words = ["coaction", str(shares), "--out", str(tmp_path / "net"), "--weigh"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    wanted = weigh_coaction(pd.read_csv(shares))
+    assert f"{len(wanted.pairs)} pairs of accounts met more than once" in said
+    for name, table in (("weights", wanted.pairs), ("left_out", wanted.left_out)):
+        written = pd.read_parquet(tmp_path / "net" / f"{name}.parquet")
+        assert_frame_equal(written, table, check_dtype=False)
 
 
 def test_command_refuses_what_is_not_there(shares, tmp_path, capsys):

@@ -9,9 +9,11 @@ from linkage.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from linkage.coaction import Coaction
+    from linkage.coaction import Coaction, CoactionWeights
 
 __all__ = ["add_arguments", "run"]
+
+FDR: Final = 0.01  # of the pairs that are printed
 
 DESCRIPTION: Final = """\
 Find accounts that act on the same objects (posts, links, prompts, addresses) within a time window,
@@ -25,13 +27,19 @@ what is written to DIR:
   edges.parquet       two accounts: how often, on how many objects, how far apart on average;
                       weight_threshold is 1 where they did so more often than --edge-weight says
   components.parquet  account_id, component: who hangs together over such edges, the largest first
+with --weigh also
+  weights.parquet     two accounts: how often they met within an hour, how often within seconds,
+                      how often they would have by chance, q_value, bits
+  left_out.parquet    objects too crowded to be weighed
 
 examples:
   linkage coaction shares.parquet --out network --window 60
   linkage coaction retweets.csv --out network --account user --object retweet_of --ts posted_at
   linkage coaction observations.parquet --out network --kinds url hashtag --min-participation 5
+  linkage coaction shares.parquet --out network --weigh
 
-Acting at the same time is no proof of one operator: news spreads within seconds as well.
+Acting at the same time is no proof of one operator: news spreads within seconds as well, and
+--weigh says which pairs chance does not explain.
 """
 
 
@@ -59,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of all weights, above which an edge counts for components (default: %(default)s)",
     )
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="kinds to use (default: all)")
+    parser.add_argument(
+        "--weigh", action="store_true", help="say how surprising every pair's timing is"
+    )
     for name, column, what in (
         ("account", "account_id", "account"),
         ("kind", "kind", "object's kind; without one, all objects are of one kind"),
@@ -79,16 +90,20 @@ def run(args: argparse.Namespace) -> int:
     int
         0.
     """
-    from linkage.coaction import find_coaction, write_coaction
+    from linkage.coaction import find_coaction, weigh_coaction, write_coaction
 
+    acts = _read(args)
     found = find_coaction(
-        _read(args),
+        acts,
         window_s=args.window,
         min_participation=args.min_participation,
         edge_weight=args.edge_weight,
     )
-    write_coaction(found, Path(args.out))
+    weights = weigh_coaction(acts) if args.weigh else None
+    write_coaction(found, Path(args.out), weights=weights)
     _print_summary(found, args.out)
+    if weights is not None:
+        _print_weights(weights)
     return 0
 
 
@@ -131,4 +146,19 @@ def _print_summary(found: "Coaction", out: str) -> None:
         print(
             f"{row['weight']:>8,} times on {row['n_objects']:,} objects, "
             f"{row['avg_time_delta']:.1f} s apart  {row['account_id']}  {row['account_id_y']}"
+        )
+
+
+def _print_weights(weights: "CoactionWeights") -> None:
+    sure = weights.pairs[weights.pairs["q_value"] <= FDR]
+    print(
+        f"{len(weights.pairs):,} pairs of accounts met more than once; the timing of {len(sure):,} "
+        f"is not explained by chance (q <= {FDR:g}); {len(weights.left_out):,} objects are too "
+        "crowded to tell"
+    )
+    for row in sure.head(10).to_dict("records"):
+        print(
+            f"{row['n_near']:>8,} of {row['n_meetings']:,} meetings within {row['window_s']:g} s, "
+            f"{row['expected']:.2f} by chance, {row['bits']:.0f} bits  "
+            f"{row['account_id']}  {row['account_id_y']}"
         )

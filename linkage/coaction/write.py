@@ -5,12 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from linkage.coaction.network import Coaction
+from linkage.coaction.timing import CoactionWeights
 from linkage.errors import InputError
 
 __all__ = ["write_coaction"]
 
 
-def write_coaction(found: Coaction, folder: Path) -> None:
+def write_coaction(
+    found: Coaction, folder: Path, *, weights: CoactionWeights | None = None
+) -> None:
     """Write ``pairs.parquet``, ``edges.parquet`` and ``components.parquet``, each whole or not.
 
     Parameters
@@ -18,6 +21,8 @@ def write_coaction(found: Coaction, folder: Path) -> None:
     found : Coaction
     folder : Path
         Made where it is missing.
+    weights : CoactionWeights, optional
+        Written to ``weights.parquet`` and ``left_out.parquet``.
 
     Raises
     ------
@@ -25,6 +30,8 @@ def write_coaction(found: Coaction, folder: Path) -> None:
         If the folder cannot be written to.
     """
     tables = {"pairs": found.pairs, "edges": found.edges, "components": found.components}
+    if weights is not None:
+        tables |= {"weights": weights.pairs, "left_out": weights.left_out}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
