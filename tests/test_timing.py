@@ -10,6 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy.stats import binom, false_discovery_control
 
+from benchmarks import coaction as benchmark
 from linkage.coaction import TimingConfig, find_timing, weigh_coaction
 from linkage.errors import ConfigError
 from linkage.graph import AccountGraph
@@ -218,3 +219,27 @@ def test_a_graph_gets_evidence_in_its_own_codes():
 def test_settings_out_of_range_are_named(words, message):
     with pytest.raises(ConfigError, match=message):
         TimingConfig(**words)
+
+
+def test_the_benchmark_moves_posts_whole_and_plants_pairs_close_together():
+    acts = pd.concat(draw_strangers(0).assign(kind=kind) for kind in ("url", "domain"))
+    acts = acts.assign(content_id=acts["account_id"] + acts["value"])
+    moved = benchmark.jitter(acts, seed=0)
+    by_post = (moved["ts"] - acts["ts"]).groupby([acts["account_id"], acts["value"]])
+    assert by_post.nunique().max() == 1
+    assert moved["ts"].sub(acts["ts"]).abs().max() <= pd.Timedelta(minutes=30)
+    more = benchmark.plant(acts, n_meetings=3, lag_s=5, seed=0)
+    new = more[more["account_id"].str.startswith("planted")]
+    assert new["account_id"].nunique() == 2 * benchmark.N_PLANTED
+    assert new["content_id"].is_unique
+    sides = [new[new["account_id"].str.endswith(side)]["ts"] for side in ("left", "right")]
+    apart = sides[1].reset_index(drop=True) - sides[0].reset_index(drop=True)
+    assert apart.between(pd.Timedelta(0), pd.Timedelta(seconds=5)).all()
+
+
+def test_the_benchmark_says_what_it_lacks(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "DATA", tmp_path)
+    assert benchmark.main(["--worlds", "--out", str(tmp_path / "c.md")]) == 0
+    text = (tmp_path / "c.md").read_text()
+    assert "- coortweet_ru: skipped, not under LINKAGE_DATA" in text
+    assert "python -m benchmarks.coaction --worlds" in text
