@@ -25,6 +25,7 @@ from benchmarks.baselines import BASELINES
 from benchmarks.worlds import World, simulate_world
 from linkage.errors import ConfigError
 from linkage.evaluate import Evaluation, evaluate
+from linkage.simulate import INTENSITIES
 from linkage.simulate import World as SimulatedWorld
 
 HERE: Final = Path(__file__).parent
@@ -33,30 +34,8 @@ COSTLY: Final = 0.1  # loss of recall that is told
 PRECISE: Final = 0.95  # precision below which it is told
 SCORES: Final = {"recall": "operator_bcubed_recall", "precision": "operator_bcubed_precision"}
 
-# What an intensity from 0 to 1 means for each behaviour, in the simulator's own settings.
-BEHAVIOURS: Final[dict[str, Callable[[float], dict[str, Any]]]] = {
-    "residential": lambda x: {"residential": x, "datacentre": 1 - x, "vendor": 0.0},
-    "vendor": lambda x: {"residential": 1 - x, "datacentre": 0.0, "vendor": x},
-    "rotation": lambda x: {"rotation": x},
-    "cards": lambda x: {"accounts_per_card": 8 ** (1 - x), "virtual_cards": x},
-    "unique_devices": lambda x: {"device_reuse": 1 - x, "client_diversity": x},
-    "dilution": lambda x: {"templates": 2 + round(38 * x), "templates_per_account": 3},
-    "slots": lambda x: {"slots": x},
-    "paraphrase_words": lambda x: {"paraphrase_words": x},
-    "paraphrase_sentences": lambda x: {"paraphrase_sentences": x},
-    "cover": lambda x: {"cover": 0.95 * x},
-    "aged": lambda x: {"aged": x},
-    "stagger": lambda x: {"stagger": x, "synchrony": 0.5 * (1 - x)},
-    "cells": lambda x: {"cells": 1 + round(9 * x)},
-    "bans": lambda x: {"bans": 2 * x},
-    "load_balancing": lambda x: {"load_balancing": x},
-    "sharding": lambda x: {"sharding": x},
-    "pivot": lambda x: {"pivot": x},
-    "farming": lambda x: {"farming": x},
-    "framing": lambda x: {"framing": x},
-    "flooding": lambda x: {"flooding": x},
-    "mail": lambda x: {"own_domain": 0.8 * (1 - x), "mail_pattern": 0.9 * (1 - x)},
-}
+# Residential proxies at an intensity are datacentre proxies at the rest of it.
+BEHAVIOURS: Final = tuple(name for name in INTENSITIES if name != "datacentre")
 ALL_AT_ONCE: Final = "level"  # the simulator's evasion levels 0 to 5
 
 
@@ -80,13 +59,14 @@ def make_world(behaviour: str, intensity: float, *, level: int, accounts: int) -
 
     Examples
     --------
-    >>> make_world("cells", 1.0, level=2, accounts=100).operators[0].behaviour
-    {'cells': 10}
+    >>> make_world("cells", 1.0, level=2, accounts=100).operators[0].resolve(2).cells
+    10
     """
     if behaviour == ALL_AT_ONCE:
-        changes, level = {}, round(5 * intensity)
+        turned: dict[str, float] = {}
+        level = round(5 * intensity)
     elif behaviour in BEHAVIOURS:
-        changes = BEHAVIOURS[behaviour](intensity)
+        turned = {behaviour: intensity}
     else:
         known = ", ".join([*BEHAVIOURS, ALL_AT_ONCE])
         raise ConfigError(f"no behaviour is called {behaviour!r}; there are {known}")
@@ -98,7 +78,7 @@ def make_world(behaviour: str, intensity: float, *, level: int, accounts: int) -
             "innocents": {"accounts": accounts, "events": 10 * accounts},
             "lookalikes": {"campuses": {"size": [70, 160]}, "offices": {"size": [4, 30]}},
             "operators": [
-                {"accounts": size, "count": n, "events_per_day": 4.0, "behaviour": changes}
+                {"accounts": size, "count": n, "events_per_day": 4.0, "intensity": turned}
                 for size, n in sizes.items()
             ],
         }

@@ -129,12 +129,21 @@ def test_every_behaviour_can_be_turned_up():
 def test_the_frontier_runs_end_to_end(tmp_path):
     pytest.importorskip("matplotlib", reason="drawing needs the extra bench")
     drawn, table = tmp_path / "f.png", tmp_path / "f.csv"
-    words = ["--behaviours", "cards", "--steps", "2", "--accounts", "60", "--method", "components"]
+    words = [
+        "--behaviours",
+        "virtual_cards",
+        "--steps",
+        "2",
+        "--accounts",
+        "60",
+        "--method",
+        "components",
+    ]
     assert frontier([*words, "--figure", str(drawn), "--out", str(table)]) == 0
     rows = pd.read_csv(table)
     assert rows["intensity"].tolist() == [0.0, 1.0]
     assert rows[["recall", "precision"]].min().min() > 0
-    assert "| cards |" in table.with_suffix(".md").read_text()
+    assert "| virtual_cards |" in table.with_suffix(".md").read_text()
     assert drawn.stat().st_size > 0
 
 

@@ -1,5 +1,6 @@
 """Worlds whose truth is known: innocents who look linked, and operators who try not to."""
 
+from linkage.simulate.intensities import INTENSITIES, turn_up
 from linkage.simulate.making import Simulation, simulate
 from linkage.simulate.world import (
     LEVELS,
@@ -14,6 +15,7 @@ from linkage.simulate.world import (
 )
 
 __all__ = [
+    "INTENSITIES",
     "LEVELS",
     "PRESETS",
     "Behaviour",
@@ -25,4 +27,5 @@ __all__ = [
     "load_preset",
     "load_world",
     "simulate",
+    "turn_up",
 ]

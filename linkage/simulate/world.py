@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 from linkage.errors import ConfigError, MissingInputError
 from linkage.simulate.clock import COUNTRIES
+from linkage.simulate.intensities import turn_up
 
 __all__ = [
     "LEVELS",
@@ -443,7 +444,8 @@ class Operator:
     days: float = 0.0  # that it lasts; 0 for the rest of the world
     evasion: int | None = None  # level of this operator; None for the world's
     vendor: int | None = None  # which proxy vendor; None for a random one
-    behaviour: Mapping[str, Any] = field(default_factory=dict)  # over what the level says
+    intensity: Mapping[str, float] = field(default_factory=dict)  # 0..1, over the level
+    behaviour: Mapping[str, Any] = field(default_factory=dict)  # over level and intensities
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes and unknown behaviours."""
@@ -458,7 +460,8 @@ class Operator:
 
     def resolve(self, evasion: int) -> Behaviour:
         """Return the behaviour at a level, with what this operator says about itself on top."""
-        return _merge(LEVELS[evasion], self.behaviour, "operators.behaviour")
+        turned = _merge(LEVELS[evasion], turn_up(self.intensity), "operators.intensity")
+        return _merge(turned, self.behaviour, "operators.behaviour")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -616,7 +619,7 @@ def _merge(settings: _T, said: object, where: str) -> _T:
 def _convert(old: object, annotation: Any, value: object, where: str) -> object:
     if where == "operators":
         return _read_operators(value)
-    if where == "operators.behaviour" and isinstance(value, Mapping):
+    if where in ("operators.behaviour", "operators.intensity") and isinstance(value, Mapping):
         return dict(value)
     if dataclasses.is_dataclass(old):
         return _merge(old, value, where)
