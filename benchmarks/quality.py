@@ -25,6 +25,8 @@ from linkage.evaluate import Evaluation, evaluate
 
 RESULTS: Final = Path(__file__).parent / "results" / "quality.md"
 CHOOSE_BY: Final = "operator_bcubed_f1"
+NOTABLE: Final = 0.0005  # difference that the third decimal shows
+NOMINAL_Q: Final = 0.05  # of the realised false discoveries that are shown
 FIGURES: Final = {
     "operator_f1": "operator F1",
     "operator_f1_size_3_9": "3 to 9",
@@ -232,6 +234,14 @@ def write_report(outcomes: list[Outcome], choose_by: str, words: str) -> str:
             ],
         ),
         "",
+        "## Where others do better",
+        "",
+        *_list_better(outcomes),
+        "",
+        "## What linkage says about itself, and what came true",
+        "",
+        *_draw_calibration([o for o in outcomes if o.method == "linkage"]),
+        "",
     ]
     for world in worlds:
         lines += [f"## {world}", "", *_detail([o for o in outcomes if o.world == world]), ""]
@@ -247,6 +257,57 @@ def _cell(found: Mapping[tuple[str, str], Outcome], world: str, method: str, cho
     strangers = outcome.evaluation.counts.n_strangers
     value = _format(outcome.evaluation[choose_by].value)
     return f"{value} / {strangers:,}" if outcome.evaluation.counts.n_innocents else value
+
+
+def _list_better(outcomes: list[Outcome]) -> list[str]:
+    """Name, for every world and figure, the methods that beat linkage by more than rounding."""
+    # Precision or recall alone is had for nothing.
+    single = ("operator_pair_precision", "operator_pair_recall")
+    names = {name: label for name, label in FIGURES.items() if name not in single}
+    lines = []
+    for ours in outcomes:
+        if ours.method != "linkage" or ours.evaluation is None:
+            continue
+        better = []
+        for name, label in names.items():
+            sign = -1 if name == "stranger_rate" else 1
+            value = ours.evaluation[name].value
+            theirs = [
+                (other.method, found.value)
+                for other in outcomes
+                if other.world == ours.world
+                and other.evaluation is not None
+                and (found := other.evaluation[name]).value is not None
+                and value is not None
+                and sign * (found.value - value) >= NOTABLE
+            ]
+            if theirs:
+                told = ", ".join(f"{method} {_format(found)}" for method, found in theirs)
+                better.append(f"{label} {_format(value)} against {told}")
+        if better:
+            lines.append(f"- **{ours.world}**: {'; '.join(better)}")
+    return lines or ["- nowhere"]
+
+
+def _draw_calibration(outcomes: list[Outcome]) -> list[str]:
+    """Compare linkage's q-values, risk, confidence and probabilities with the truth."""
+    header = ["world", "clusters at q <= 0.05", "of them not one operator", "realised",
+              "average precision by risk", "confidence off by", "membership off by",
+              "innocents in tier operator"]  # fmt: skip
+    rows = []
+    for outcome in outcomes:
+        if (found := outcome.evaluation) is None:
+            continue
+        counts = found.counts
+        at = next((row for row in found.discoveries if row.q == NOMINAL_Q), None)
+        drawn = ["", "", ""]
+        if at is not None:
+            drawn = [f"{at.n_clusters:,}", f"{at.n_false:,}", _format(at.proportion)]
+        figures = ("average_precision", "confidence_ece", "membership_ece")
+        accused = f"{counts.n_innocents_in_operator_tier:,}" if counts.n_innocents else ""
+        said = [_format(found[name].value) for name in figures]
+        rows.append([outcome.world, *drawn, *said, accused])
+    return _table(header, rows) if rows else ["linkage was not run."]
 
 
 def _detail(outcomes: list[Outcome]) -> list[str]:

@@ -16,7 +16,7 @@ from benchmarks.baselines.peeling import _find_block
 from benchmarks.frontier import BEHAVIOURS, make_world
 from benchmarks.frontier import main as frontier
 from benchmarks.frontier import write_report as write_frontier
-from benchmarks.quality import main, write_report
+from benchmarks.quality import Outcome, main, write_report
 from benchmarks.worlds import list_real_worlds, make_observations
 
 LIGHT = [baseline for baseline in BASELINES if baseline.extra is None]
@@ -159,6 +159,23 @@ def test_the_frontier_says_in_words_where_recall_falls():
     assert "less than 0.1: cards, slots." in text
     assert "(precision below 0.95): slots. Over all 8 worlds, 8 of 400 innocents" in text
     assert "| slots | 0.80 / 0.90 | 0.85 / 0.90 |" in text
+
+
+def test_the_report_says_where_others_do_better_and_what_linkage_said_of_itself():
+    truth = pd.DataFrame({"account_id": list("abcdef"), "operator_id": [*"xxxx", None, None]})
+    whole = pd.DataFrame({"account_id": list("abcd"), "cluster_id": 1})
+    clusters = pd.DataFrame({"cluster_id": [1], "tier": ["operator"], "q_value": [0.01],
+                             "confidence": [0.8], "risk": [0.9]})  # fmt: skip
+    outcomes = [
+        Outcome(world="w", method="linkage", evaluation=evaluate(clusters, whole[:3], truth)),
+        Outcome(world="w", method="splink", evaluation=evaluate(None, whole, truth)),
+        Outcome(world="w", method="fraudar", evaluation=evaluate(None, whole[:2], truth)),
+    ]
+    text = write_report(outcomes, "operator_bcubed_f1", "")
+    better = text.split("## Where others do better")[1].split("##")[0]
+    assert "operator F1 0.857 against splink 1.000" in better
+    assert "fraudar" not in better
+    assert "| w | 1 | 0 | 0.000 | 1.000 | 0.200 |  | 0 |" in text
 
 
 def test_the_report_of_nothing_has_no_rows():
