@@ -171,10 +171,17 @@ def test_what_cannot_be_is_named():
         ({"window_s": float("inf")}, "window_s must be 0 or more seconds"),
         ({"min_participation": 0}, "min_participation must be at least 1"),
         ({"edge_weight": 1.5}, "edge_weight must lie in 0..1"),
-        ({"min_participation": 1, "max_pairs": 0}, "holds 1 pairs of acts, more than max_pairs"),
+        ({"min_participation": 1, "max_pairs": 0}, "holds 1 pairs of acts, those of one account included: more than"),
     ):
         with pytest.raises(ConfigError, match=message):
             find_coaction(acts, **settings_)
+
+
+def test_a_crowd_is_refused_before_it_is_paired():
+    n = 200_000  # twenty billion pairs: counting them one by one would take minutes
+    crowd = pd.DataFrame({"account_id": np.arange(n) % 7, "kind": "ip", "value": "x", "ts": START})
+    with pytest.raises(ConfigError, match=r"holds 19,999,900,000 pairs of acts"):
+        find_coaction(crowd)
 
 
 # CooRTweet's own output -----------------------------------------------------------------------

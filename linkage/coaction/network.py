@@ -1,7 +1,7 @@
 """Pairs of acts within a window, and the network of accounts that repeat them."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from linkage.coaction.acts import Acts, read_acts
+from linkage.coaction.reach import count_within, pair_within
 from linkage.errors import ConfigError
-from linkage.kernels import compile_kernel
 
 __all__ = ["Coaction", "find_coaction"]
 
@@ -72,7 +72,7 @@ def find_coaction(
     edge_weight : float, default 0.5
         Quantile of the edges' weights, 0..1; edges above it make the components.
     max_pairs : int, default 50,000,000
-        Refuse to list more.
+        Refuse to look at more pairs of acts, those of one account included.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def find_coaction(
     two acts at the same time, that one counts as older whose account comes first in the
     observations; nothing else depends on the order of the rows.
 
-    Acts are sorted by object and time and each meets those after it until the window ends: the cost
-    is linear in acts and pairs.
+    Acts are sorted by object and time, and each meets those after it until the window ends: the
+    cost is that of sorting, and linear in the pairs, whose number is known before they are listed.
 
     Examples
     --------
@@ -139,17 +139,18 @@ def _pair_acts(acts: Acts, takes_part: Bools, window_s: float, max_pairs: int) -
     """Return the acts that pair up, the older and the newer one; sorted by object and time."""
     rows = np.flatnonzero(takes_part & ~acts.is_object)
     order = rows[np.lexsort((_rank_rows(acts)[rows], acts.time_us[rows], acts.object[rows]))]
-    arrays = (acts.object[order], acts.time_us[order], acts.account[order], acts.content[order])
-    window_us = int(window_s * MICROSECONDS)
-    n_pairs = compile_kernel(_count_pairs)(*arrays, window_us)
-    if n_pairs > max_pairs:
+    counts = count_within(acts.object[order], acts.time_us[order], int(window_s * MICROSECONDS))
+    if (n_pairs := int(counts.sum())) > max_pairs:
         raise ConfigError(
-            f"a window of {window_s:g} s holds {n_pairs:,} pairs of acts, more than max_pairs = "
-            f"{max_pairs:,}; take a smaller window, or leave out the most popular objects"
+            f"a window of {window_s:g} s holds {n_pairs:,} pairs of acts, those of one account "
+            f"included: more than max_pairs = {max_pairs:,}; take a smaller window, or leave out "
+            "the most popular objects"
         )
-    older, newer = np.empty(n_pairs, np.int64), np.empty(n_pairs, np.int64)
-    compile_kernel(_list_pairs)(*arrays, window_us, older, newer)
-    return order[older], order[newer]
+    first, second = pair_within(counts)
+    older, newer = order[first], order[second]
+    apart = acts.account[older] != acts.account[newer]
+    apart &= acts.content[older] != acts.content[newer]
+    return older[apart], newer[apart]
 
 
 def _rank_rows(acts: Acts) -> Ints:
@@ -160,32 +161,6 @@ def _rank_rows(acts: Acts) -> Ints:
     rank = np.empty(len(key), dtype=np.int64)
     rank[np.lexsort((np.arange(len(key)), first[key]))] = np.arange(len(key))
     return rank
-
-
-def _count_pairs(objects: Any, times: Any, accounts: Any, contents: Any, window_us: int) -> int:
-    """Count the acts that pair up; compiled by numba."""
-    n_pairs = 0
-    for i in range(len(objects)):
-        j = i + 1
-        while j < len(objects) and objects[j] == objects[i] and times[j] - times[i] <= window_us:
-            if accounts[i] != accounts[j] and contents[i] != contents[j]:
-                n_pairs += 1
-            j += 1
-    return n_pairs
-
-
-def _list_pairs(
-    objects: Any, times: Any, accounts: Any, contents: Any, window_us: int, older: Any, newer: Any
-) -> None:
-    """Fill in the acts that pair up; compiled by numba."""
-    n_pairs = 0
-    for i in range(len(objects)):
-        j = i + 1
-        while j < len(objects) and objects[j] == objects[i] and times[j] - times[i] <= window_us:
-            if accounts[i] != accounts[j] and contents[i] != contents[j]:
-                older[n_pairs], newer[n_pairs] = i, j
-                n_pairs += 1
-            j += 1
 
 
 def _find_participating(

@@ -17,6 +17,7 @@ from scipy.special import bdtrc
 from scipy.stats import false_discovery_control
 
 from linkage.coaction.acts import Acts, read_acts
+from linkage.coaction.reach import count_within, pair_within
 from linkage.errors import ConfigError
 from linkage.kernels import compile_kernel
 
@@ -251,7 +252,7 @@ def _select_visits(acts: Acts, config: TimingConfig) -> tuple[Ints, pd.DataFrame
     stays = same & (np.diff(acts.time_us[rows]) <= horizon_us)
     visit = rows[np.append(True, ~stays)[: len(rows)]]
     visit = visit[np.lexsort((acts.account[visit], acts.time_us[visit], acts.object[visit]))]
-    crowd = compile_kernel(_count_after)(acts.object[visit], acts.time_us[visit], horizon_us)
+    crowd = count_within(acts.object[visit], acts.time_us[visit], horizon_us)
     n_visits = np.bincount(acts.object[visit], minlength=acts.n_objects)
     n_pairs = np.bincount(acts.object[visit], crowd, minlength=acts.n_objects)
     mean = n_pairs / np.maximum(n_visits, 1)
@@ -275,12 +276,7 @@ def _select_visits(acts: Acts, config: TimingConfig) -> tuple[Ints, pd.DataFrame
 def _list_meetings(acts: Acts, visit: Ints, config: TimingConfig) -> tuple[Ints, Ints, Ints]:
     """Return of each meeting the pair of accounts as a number, the object, and the lag in us."""
     horizon_us = int(config.horizon_s * MICROSECONDS)
-    arrays = (acts.object[visit], acts.time_us[visit])
-    crowd = compile_kernel(_count_after)(*arrays, horizon_us)
-    first = np.repeat(np.arange(len(visit)), crowd)
-    # The visits that follow the first one come one after the other.
-    starts = np.cumsum(crowd) - crowd
-    second = first + 1 + np.arange(len(first)) - np.repeat(starts, crowd)
+    first, second = pair_within(count_within(acts.object[visit], acts.time_us[visit], horizon_us))
     older, newer = visit[first], visit[second]
     apart = acts.account[older] != acts.account[newer]
     older, newer = older[apart], newer[apart]
@@ -322,22 +318,6 @@ def _estimate_chance(
     by_object = (x + prior * by_stratum[strata]) / (n + prior)
     chance: Floats = np.maximum(by_object, least)[place]
     return chance
-
-
-def _count_after(objects: Any, times: Any, horizon_us: int) -> Any:
-    """Count the rows after each that are of its object and within reach; compiled by numba."""
-    n = np.zeros(len(objects), np.int64)
-    last = 0
-    for i in range(len(objects)):
-        last = max(last, i)
-        while (
-            last + 1 < len(objects)
-            and objects[last + 1] == objects[i]
-            and times[last + 1] - times[i] <= horizon_us
-        ):
-            last += 1
-        n[i] = last - i
-    return n
 
 
 def _open_meetings(pairs: Any, starts: Any, horizon_us: int, opens: Any) -> None:
