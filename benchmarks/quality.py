@@ -7,7 +7,9 @@ user has and that linkage does not get.
 """
 
 import argparse
+import hashlib
 import importlib.util
+import pickle
 import shlex
 import sys
 import tempfile
@@ -90,6 +92,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         default=300.0,
         help="seconds after which a method's grid is cut short (default: %(default)s)",
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="where outcomes of baselines are kept and found"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args(argv)
 
@@ -118,7 +123,31 @@ def _compare(world: World, args: argparse.Namespace) -> Iterable[Outcome]:
     observations = world.observations
     for baseline in BASELINES:
         if not args.methods or baseline.name in args.methods:
-            yield _run_baseline(baseline, world, observations, args)
+            yield _find_outcome(baseline, world, observations, args)
+
+
+def _find_outcome(
+    baseline: Baseline, world: World, observations: pd.DataFrame, args: argparse.Namespace
+) -> Outcome:
+    """Run a baseline, unless it was run before on the same observations with the same grid.
+
+    A change of the method leaves the baselines as they are, and they take most of the time.
+    """
+    if args.cache is None:
+        return _run_baseline(baseline, world, observations, args)
+    said = repr((baseline.name, baseline.grid, world.name, args.choose_by, args.limit_s))
+    digest = hashlib.sha256(said.encode())
+    for table in (observations, world.truth):
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    path = args.cache / f"{world.name}-{baseline.name}-{digest.hexdigest()[:16]}.pickle"
+    if path.is_file():
+        found: Outcome = pickle.loads(path.read_bytes())  # noqa: S301 - our own file
+        return found
+    outcome = _run_baseline(baseline, world, observations, args)
+    if outcome.evaluation is not None:
+        args.cache.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(outcome))
+    return outcome
 
 
 def _run_linkage(world: World) -> Outcome:

@@ -1,6 +1,7 @@
 """The baselines find what is easy, so that a comparison with them says something."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from benchmarks.frontier import BEHAVIOURS, make_world
 from benchmarks.frontier import main as frontier
 from benchmarks.frontier import write_report as write_frontier
 from benchmarks.quality import Outcome, main, write_report
-from benchmarks.worlds import list_real_worlds, make_observations
+from benchmarks.worlds import World, list_real_worlds, make_observations
 
 LIGHT = [baseline for baseline in BASELINES if baseline.extra is None]
 
@@ -118,6 +119,26 @@ def test_a_missing_world_and_a_failed_method_are_told(tmp_path, monkeypatch):
     text = (tmp_path / "q.md").read_text()
     assert "skipped: no folder er_febrl3 under LINKAGE_DATA" in text
     assert "python -m benchmarks.quality --real" in text
+
+
+def test_a_baseline_is_not_run_twice_on_what_it_has_seen(tmp_path, monkeypatch):
+    observations, truth = draw_easy_world(n_groups=2, n_innocents=9)
+    world = World(name="easy", tables={"observations": observations}, truth=truth)
+    monkeypatch.setattr("benchmarks.quality._list_worlds", lambda _: [world])
+    words = ["--methods", "components", "--out", str(tmp_path / "q.md")]
+    cached = [*words, "--cache", str(tmp_path / "cache")]
+    assert main(cached) == 0
+    first = (tmp_path / "q.md").read_text()
+    assert "0.0 | max_holders" in first
+    monkeypatch.setattr("benchmarks.quality._run_baseline", None)  # would fail if it were called
+    assert main(cached) == 0
+    assert (tmp_path / "q.md").read_text() == first
+    another = world.truth.assign(operator_id="x")
+    monkeypatch.setattr(
+        "benchmarks.quality._list_worlds", lambda _: [replace(world, truth=another)]
+    )
+    with pytest.raises(TypeError, match="not callable"):
+        main(cached)
 
 
 def test_every_behaviour_can_be_turned_up():
