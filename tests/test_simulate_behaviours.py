@@ -307,6 +307,14 @@ def test_a_pivot_replaces_all_templates_within_a_day(operate):
     assert set(text[(day > 6) & (day < 7)]) & set(text[day < 6])
 
 
+def test_a_pivot_comes_when_it_is_said_to(operate):
+    crew = operate(pivot=1.0, pivot_day=0.25).crew
+    day = (crew["ts"] - pd.Timestamp("2026-04-22", tz="UTC")).dt.total_seconds() / 86_400
+    text = crew["prompt"].str.lower()
+    assert not set(text[day < 3]) & set(text[day > 4])
+    assert set(text[day > 4.5]) == set(text[day > 6])
+
+
 def test_farmed_accounts_pay_nothing_and_do_not_last(operate):
     world = operate(farming=1.0)
     assert crew_of(world, "payments").empty
@@ -441,6 +449,18 @@ def test_vpn_exits_mix_strangers_of_all_countries(live):
     assert exits["ip"].nunique() == 3
     country = world.accounts.set_index("account_id")["country"]
     assert exits.groupby("ip")["account_id"].agg(lambda a: country[a].nunique()).min() >= 5
+
+
+def test_innocents_rent_from_proxy_vendors_as_well(live):
+    vendor = {"vendors": 1, "addresses": 5, "weight": 5.0}
+
+    def busiest(share):
+        people = {"events": 4_000, "ipv6": 0.0}
+        events = live(people, proxy_users={"share": share, **vendor}).events
+        return holders(events, "ip").nlargest(5).min()
+
+    assert busiest(1.0) > 30
+    assert busiest(0.0) == 1
 
 
 def test_a_popular_tool_has_one_template_and_one_client(live):
