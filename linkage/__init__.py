@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from linkage._version import __version__
 
 if TYPE_CHECKING:
-    from linkage import datasets, evaluate, fingerprints, simulate
+    from linkage import coaction, datasets, evaluate, fingerprints, simulate
     from linkage.case import read_case, write_case
     from linkage.config import Config, KindConfig, load_config
     from linkage.fingerprints import templates
@@ -24,6 +24,7 @@ __all__ = [
     "KindConfig",
     "Result",
     "__version__",
+    "coaction",
     "datasets",
     "evaluate",
     "fingerprints",
@@ -51,7 +52,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name in {"datasets", "evaluate", "fingerprints", "simulate"}:
+    if name in {"coaction", "datasets", "evaluate", "fingerprints", "simulate"}:
         return import_module(f"linkage.{name}")
     raise AttributeError(f"module 'linkage' has no attribute {name!r}")
 
