@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from gexf_schema import check_gexf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -247,68 +248,40 @@ def test_more_edges_than_one_chunk_arrive_in_full(tmp_path):
     assert (counts["node"], counts["edge"]) == (n + 1, n)
 
 
-# --- the schema, as we know it
-
-SCHEMA = """
-<grammar xmlns="http://relaxng.org/ns/structure/1.0" ns="http://gexf.net/1.3"
-         datatypeLibrary="http://www.w3.org/2001/XMLSchema-datatypes">
-<start><element name="gexf"><attribute name="version"><value>1.3</value></attribute>
- <element name="meta"><element name="creator"><text/></element>
-  <element name="description"><text/></element></element>
- <element name="graph">
-  <attribute name="defaultedgetype"><value>undirected</value></attribute>
-  <attribute name="idtype"><value>string</value></attribute>
-  <attribute name="mode"><choice><value>static</value><value>dynamic</value></choice></attribute>
-  <optional><attribute name="timeformat"><value>dateTime</value></attribute>
-   <attribute name="timerepresentation"><value>interval</value></attribute>
-   <attribute name="timezone"><data type="token"/></attribute></optional>
-  <oneOrMore><ref name="attributes"/></oneOrMore>
-  <element name="nodes"><ref name="count"/><zeroOrMore><ref name="node"/></zeroOrMore></element>
-  <element name="edges"><ref name="count"/><zeroOrMore><ref name="edge"/></zeroOrMore></element>
- </element></element></start>
-<define name="count"><attribute name="count"><data type="nonNegativeInteger"/></attribute></define>
-<define name="span"><optional><attribute name="start"><data type="dateTime"/></attribute></optional>
- <optional><attribute name="end"><data type="dateTime"/></attribute></optional></define>
-<define name="attributes"><element name="attributes">
- <attribute name="class"><choice><value>node</value><value>edge</value></choice></attribute>
- <zeroOrMore><element name="attribute"><attribute name="id"/><attribute name="title"/>
-  <attribute name="type"><choice><value>string</value><value>long</value><value>double</value>
-   <value>boolean</value></choice></attribute></element></zeroOrMore></element></define>
-<define name="attvalues"><element name="attvalues"><zeroOrMore><element name="attvalue">
- <attribute name="for"/><attribute name="value"/></element></zeroOrMore></element></define>
-<define name="node"><element name="node"><attribute name="id"/><attribute name="label"/>
- <ref name="span"/><ref name="attvalues"/>
- <optional><group ns="http://gexf.net/1.3/viz">
-  <element name="color"><ref name="r"/><ref name="g"/><ref name="b"/></element>
-  <element name="size"><attribute name="value" ns=""><data type="float"><param
-   name="minExclusive">0</param></data></attribute></element>
-  <element name="position"><attribute name="x" ns=""><data type="float"/></attribute>
-   <attribute name="y" ns=""><data type="float"/></attribute>
-   <attribute name="z" ns=""><data type="float"/></attribute></element>
-  <element name="shape"><attribute name="value" ns=""><choice><value>disc</value>
-   <value>diamond</value></choice></attribute></element>
- </group></optional></element></define>
-<define name="r"><attribute name="r" ns=""><data type="unsignedByte"/></attribute></define>
-<define name="g"><attribute name="g" ns=""><data type="unsignedByte"/></attribute></define>
-<define name="b"><attribute name="b" ns=""><data type="unsignedByte"/></attribute></define>
-<define name="edge"><element name="edge"><attribute name="id"/><attribute name="source"/>
- <attribute name="target"/><attribute name="kind"/><optional><attribute name="label"/></optional>
- <attribute name="weight"><data type="double"><param
-  name="minExclusive">0</param></data></attribute>
- <ref name="span"/><ref name="attvalues"/></element></define>
-</grammar>
-"""
+# --- the schema
 
 
 @pytest.mark.parametrize("with_viz", [False, True])
 @pytest.mark.parametrize("with_times", [False, True])
 def test_gexf_is_valid(with_viz, with_times, tmp_path):
-    etree = pytest.importorskip("lxml.etree", reason="lxml checks the schema")
     drop = [] if with_times else ["first_seen", "last_seen"]
     nodes, edges = make_nodes().drop(columns=drop), make_edges(label="e").drop(columns=drop)
     write_gexf(add_viz(nodes, edges) if with_viz else nodes, edges, tmp_path / "g.gexf")
-    schema = etree.RelaxNG(etree.fromstring(SCHEMA))
-    schema.assertValid(etree.parse(tmp_path / "g.gexf"))
+    check_gexf(tmp_path / "g.gexf")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('version="1.3"', 'version="1.2"'),
+        ('type="long"', 'type="int"'),
+        ('shape value="disc"', 'shape value="blob"'),
+        ('weight="', 'weight="-'),
+        ('start="2', 'start="yesterday 2'),
+        ("<nodes ", "<edges/><nodes "),
+        (' id="0"', ""),
+    ],
+)
+def test_the_schema_refuses_what_is_not_gexf(right, wrong, tmp_path):
+    etree = pytest.importorskip("lxml.etree", reason="lxml is not installed (extra dev)")
+    path = tmp_path / "g.gexf"
+    nodes, edges = make_nodes(), make_edges()
+    write_gexf(add_viz(nodes, edges), edges, path)
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(etree.DocumentInvalid, match="."):
+        check_gexf(path)
 
 
 # --- hostile text

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from browser import open_page, require_chromium, write_widget_page
+from gexf_schema import check_gexf
 from hostile import make_hostile_result
 
 from linkage import export
@@ -91,6 +92,8 @@ def test_graph_files_stay_readable(hostile, tmp_path):
     for write in (export.write_gexf, export.write_graphml):
         write(export.add_viz(nodes, edges), edges, tmp_path / "graph.xml")
         assert len(list(ElementTree.parse(tmp_path / "graph.xml").iter())) > len(nodes)  # noqa: S314
+        if write is export.write_gexf:
+            check_gexf(tmp_path / "graph.xml")
 
 
 def test_block_lists_hold_no_formula_and_programs_get_exact_values(hostile, tmp_path):
