@@ -17,6 +17,7 @@ from linkage.cli.main import main
 from linkage.errors import ConfigError, InputError, MissingInputError, SchemaError
 from linkage.fingerprints import FingerprintConfig, PromptFiles, templates, write_templates
 from linkage.fingerprints._prints import Winnower
+from linkage.fingerprints._redact import redact
 
 CORE = (
     "act as a careful reviewer of the patch below and list every defect that you can find "
@@ -549,3 +550,13 @@ def test_missing_and_foreign_files_are_named(tmp_path: pytest.TempPathFactory) -
         handle.write("account_id,text\na,b\n")
     with pytest.raises(SchemaError, match=r"lacks the columns \['prompt'\]"):
         templates(PromptFiles(path=f"{tmp_path}/a.csv"))
+
+
+@pytest.mark.parametrize("run", ["x", "a-", "a.", "=a", "@", "A "])
+def test_a_prompt_of_a_million_letters_is_redacted_as_well(run):
+    text = run * (1_000_000 // len(run))  # from every letter of it to the end would be hours
+    assert redact(f"{text} mail ada@example.org").endswith(" mail ‹e-mail›")
+
+
+def test_addresses_that_hang_together_are_all_taken_out():
+    assert redact("a@b.com+c@d.org, then e@f.net") == "‹e-mail›, then ‹e-mail›"

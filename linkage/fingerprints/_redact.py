@@ -7,13 +7,19 @@ from typing import Final
 __all__ = ["redact"]
 
 _CAPITALISED: Final = r"[A-Z][\w'\u2019-]+(?:\s+[A-Z][\w'\u2019-]+){0,2}"
+_DOMAIN: Final = r"[\w-]+(?:\.[\w-]+)+"
+# A pattern that begins with a run starts at the run's beginning only: from every character of it, a
+# prompt of one million letters would take hours.
 _PATTERNS: Final = (
-    (re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"), "‹e-mail›"),
+    (
+        re.compile(rf"(?<![\w.+'-])[\w.+'-]+@{_DOMAIN}(?:[\w.+'-]*@{_DOMAIN})*"),
+        "‹e-mail›",
+    ),
     (re.compile(r"\b(?:https?|ftp|wss?)://\S+|\bwww\.\S+", re.IGNORECASE), "‹url›"),
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), "‹key›"),
     (re.compile(r"\b(?:sk|pk|rk|ghp|gho|xox[abp]|hf|glpat)[-_][\w-]{8,}"), "‹key›"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w-]{10,}(?:\.[\w-]+)*"), "‹key›"),
-    (re.compile(r"\b(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{16,}"), "‹key›"),
+    (re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{16,}"), "‹key›"),
     (
         re.compile(
             r"\b([Pp]ass(?:word|wd|phrase)?|[Ss]ecret|[Tt]oken|[Aa]pi[ _-]?[Kk]ey)"
