@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from linkage.result import Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NASTY = (
     "<script>alert(1)</script>",
@@ -69,3 +74,49 @@ def make_hostile_result() -> Result:
             "seed": 0,
         },
     )
+
+
+LONGEST = "<b>" + "y" * 4000  # near what the door lets in
+
+
+def write_hostile_world(folder: Path) -> dict[str, Path]:
+    """Write a world in which rings share nasty identifiers, among three hundred people.
+
+    Ids of a megabyte and with control characters are in it as well, for the door to refuse.
+    """
+    texts = [*NASTY, LONGEST]
+    n = len(texts)
+    start = pd.Timestamp("2026-04-22 10:00", tz="UTC").as_unit("us")
+    events, payments, accounts, others = [], [], [], []
+    for i in range(2 * n):
+        account = f"{texts[i % n]}#{i}"
+        for j in range(i % 3, n, 3):
+            ask = f"Refactor the function in {texts[j]} and write the tests for it, with care"
+            moment = start + pd.Timedelta(hours=i + j)
+            address = f"203.0.113.{j}" if j % 2 else texts[j]
+            events.append((account, moment, address, *np.roll(texts, -j)[:3].tolist(), ask))
+        payments.append((account, start, f"{texts[i % 4]} card"))
+        mail = f"{texts[i % n]}@{texts[(i + 1) % 3]}.example"
+        ban = start + pd.Timedelta(days=1)
+        accounts.append((account, start, mail, texts[i % 5], texts[i % n], texts[i % n], ban))
+        others += [(account, texts[j], texts[(i + j) % 5], start) for j in range(3)]
+    for i in range(300):
+        account, moment = f"person{i:03}", start + pd.Timedelta(minutes=i)
+        ask = f"What is the weather in town {i} on day {i * 7}, and what should I wear there?"
+        client = (f"dev{i}", f"agent{i % 7}", f"tls{i % 7}")
+        events.append((account, moment, f"198.51.100.{i % 250}", *client, ask))
+        payments.append((account, start, f"card{i}"))
+        row = (f"p{i}@mail.example", f"+1555{i:07}", "US", "active", pd.NaT)
+        accounts.append((account, start, *row))
+    columns = {
+        "events": "account_id ts ip device_id user_agent tls_fingerprint prompt",
+        "payments": "account_id ts payment_method",
+        "accounts": "account_id created_at email phone country status banned_at",
+        "observations": "account_id kind value ts",
+    }
+    rows = {"events": events, "payments": payments, "accounts": accounts, "observations": others}
+    paths = {}
+    for name, words in columns.items():
+        paths[name] = folder / f"{name}.parquet"
+        pd.DataFrame(rows[name], columns=words.split()).to_parquet(paths[name])
+    return paths
