@@ -178,7 +178,8 @@ def choose_method(name: str, settings: Mapping[str, Any]) -> Callable[[World], E
     chosen = dict(settings or found.grid[0])
 
     def run(world: World) -> Evaluation:
-        members = found.run(world.observations, **chosen)
+        data = world.observations if found.prepare is None else found.prepare(world.observations)
+        members = found.run(data, **chosen)
         return evaluate(None, members, world.truth, n_bootstrap=0)
 
     return run

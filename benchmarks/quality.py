@@ -173,17 +173,22 @@ def _run_baseline(
     failed = "no setting was tried"
     started = time.process_time()
     n_tried = 0
+    try:
+        data = observations if baseline.prepare is None else baseline.prepare(observations)
+    except Exception as error:
+        return Outcome(world=world.name, method=baseline.name, failed=_name(error))
+    prepared_s = time.process_time() - started
     for settings in baseline.grid:
         if n_tried and time.process_time() - started > args.limit_s:
             break
         n_tried += 1
         start = time.process_time()
         try:
-            members = baseline.run(observations, **settings)
+            members = baseline.run(data, **settings)
         except Exception as error:
             failed = _name(error)
             continue
-        seconds = time.process_time() - start
+        seconds = prepared_s + time.process_time() - start
         evaluation = evaluate(None, members, world.truth, n_bootstrap=0)
         if best is None or _rank(evaluation, args.choose_by) > _rank(
             best.evaluation, args.choose_by

@@ -1,8 +1,9 @@
 """The methods that people use today, each set up as its own paper or documentation recommends.
 
-Every method takes canonical observations (account_id, kind, value) and returns members (account_id,
-cluster_id), clusters of one account left out. ``BASELINES`` lists them with the grid from which the
-benchmark picks the best setting *by the truth*: an advantage that linkage does not get.
+Every method takes canonical observations (account_id, kind, value), or what was prepared from them,
+and returns members (account_id, cluster_id), clusters of one account left out. ``BASELINES`` lists
+them with the grid from which the benchmark picks the best setting *by the truth*: an advantage that
+linkage does not get.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ import pandas as pd
 
 from benchmarks.baselines.communities import link_bipartite, link_projection, link_propagation
 from benchmarks.baselines.components import link_components
-from benchmarks.baselines.fellegi_sunter import link_splink
+from benchmarks.baselines.fellegi_sunter import link_splink, train_splink
 from benchmarks.baselines.peeling import link_fraudar
 from benchmarks.baselines.similarity import link_similarity
 
@@ -31,6 +32,7 @@ class Baseline:
     source: str  # who proposed it
     run: Callable[..., pd.DataFrame]
     grid: tuple[Mapping[str, Any], ...]
+    prepare: Callable[[pd.DataFrame], Any] | None = None  # what all settings have in common
     extra: str | None = None  # the package that it needs beyond those of the benchmarks
     notes: str = field(default="")
 
@@ -101,6 +103,7 @@ BASELINES: Final = (
         source="Linacre et al. 2022; Fellegi-Sunter, u by random sampling, EM for m",
         run=link_splink,
         grid=tuple({"threshold": p} for p in (0.5, 0.9, 0.99, 0.999)),
+        prepare=train_splink,
         extra="splink",
         notes="generic settings: array intersections by kind, blocked on each kind's values",
     ),

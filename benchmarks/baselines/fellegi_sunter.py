@@ -1,6 +1,7 @@
 """Fellegi-Sunter by Splink, with generic settings: one comparison a kind, blocks of rare values."""
 
 import logging
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -9,20 +10,49 @@ import pandas as pd
 
 from benchmarks.baselines.incidence import make_members
 
-__all__ = ["link_splink"]
+__all__ = ["TrainedSplink", "link_splink", "train_splink"]
+
+LEAST_THRESHOLD = 0.5  # of the match probabilities that are kept for clustering
 
 
-def link_splink(
-    observations: pd.DataFrame, *, threshold: float, max_holders: int = 50, seed: int = 0
-) -> pd.DataFrame:
-    """Link accounts with Splink and cut its clusters at a match probability.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedSplink:
+    """A model with its predictions."""
+
+    linker: Any  # splink.Linker
+    pairs: Any  # its predictions at LEAST_THRESHOLD and above
+
+
+def link_splink(trained: TrainedSplink, *, threshold: float) -> pd.DataFrame:
+    """Cut Splink's clusters at a match probability.
+
+    Parameters
+    ----------
+    trained : TrainedSplink
+    threshold : float
+        Match probability from which two accounts are linked, 0.5..1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        account_id, cluster_id.
+    """
+    found = trained.linker.clustering.cluster_pairwise_predictions_at_threshold(
+        trained.pairs, threshold_match_probability=threshold
+    ).as_pandas_dataframe()
+    labels, _ = pd.factorize(found["cluster_id"], sort=True)
+    return make_members(pd.Index(found["account_id"]), labels.astype(np.int64))
+
+
+def train_splink(
+    observations: pd.DataFrame, *, max_holders: int = 50, seed: int = 0
+) -> TrainedSplink:
+    """Train Splink on accounts, and predict which of them match.
 
     Parameters
     ----------
     observations : pandas.DataFrame
         account_id, kind, value.
-    threshold : float
-        Match probability from which two accounts are linked, 0..1.
     max_holders : int, default 50
         Pairs are compared that share a value of at most so many holders.
     seed : int, default 0
@@ -30,8 +60,7 @@ def link_splink(
 
     Returns
     -------
-    pandas.DataFrame
-        account_id, cluster_id.
+    TrainedSplink
 
     Notes
     -----
@@ -70,12 +99,8 @@ def link_splink(
         # Naming the kind's own column makes Splink leave its comparison out of the session.
         rule = CustomRule(f"l.{kind}_rare = r.{kind}_rare and l.{kind} is not null")
         linker.training.estimate_parameters_using_expectation_maximisation(rule)
-    pairs = linker.inference.predict(threshold_match_probability=min(threshold, 0.5))
-    found = linker.clustering.cluster_pairwise_predictions_at_threshold(
-        pairs, threshold_match_probability=threshold
-    ).as_pandas_dataframe()
-    labels, _ = pd.factorize(found["cluster_id"], sort=True)
-    return make_members(pd.Index(found["account_id"]), labels.astype(np.int64))
+    pairs = linker.inference.predict(threshold_match_probability=LEAST_THRESHOLD)
+    return TrainedSplink(linker=linker, pairs=pairs)
 
 
 def _widen(
