@@ -148,7 +148,7 @@ def check_input(engine: Engine, inputs: Mapping[str, Any], config: Config) -> Ch
     readings = [read_source(source, config) for source in open_sources(engine, inputs, config)]
     make_tables(engine)
     kinds = number_kinds(engine, readings, config)
-    group_rows(engine, readings, kinds)
+    group_rows(engine, readings, kinds, config)
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
     refusing = find_refusing(engine, readings)

@@ -34,12 +34,16 @@ class AccountGraph:
         one row a pair, sorted by it.
     dependent : tuple of (str, str)
         Pairs of families that the data show to be no independent evidence of each other.
+    alone : pandas.DataFrame or None
+        ``account`` (code), ``kind``, ``n``, ``count``: further identifiers of a kind that the
+        account alone holds. They are counted, and have neither code nor edge.
     """
 
     accounts: pd.DataFrame
     identifiers: pd.DataFrame
     edges: pd.DataFrame
     dependent: tuple[tuple[str, str], ...] = ()
+    alone: pd.DataFrame | None = None
 
     @property
     def n_accounts(self) -> int:
@@ -59,12 +63,51 @@ class AccountGraph:
     @cached_property
     def kind_codes(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Code of each identifier's kind, shape (M,); kinds in alphabetical order."""
-        return np.unique(self.identifiers["kind"], return_inverse=True)[1].astype(np.int64)
+        return _number_texts(self.identifiers["kind"])
+
+    @cached_property
+    def kind_names(self) -> list[str]:
+        """Kinds in the order of their codes."""
+        return sorted(self.identifiers["kind"].unique())
+
+    @cached_property
+    def degrees(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Number of identifiers of each kind that each account holds, shape (N, kinds)."""
+        return self._sum_by_kind(np.ones(len(self.edges), np.int64), "n")
+
+    @cached_property
+    def sightings(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """How often each account was seen with identifiers of each kind, shape (N, kinds)."""
+        return self._sum_by_kind(self.edges["count"].to_numpy(np.int64), "count")
+
+    @cached_property
+    def n_values(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Number of identifiers of each kind, shape (kinds,)."""
+        alone = self.degrees.sum(axis=0) - np.bincount(
+            self.kind_codes, self.holders, minlength=len(self.kind_names)
+        ).astype(np.int64)
+        known = np.bincount(self.kind_codes, minlength=len(self.kind_names))
+        return np.asarray(known + alone, np.int64)
+
+    def _sum_by_kind(
+        self, weights: np.ndarray[Any, np.dtype[np.int64]], column: str
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Add up a weight of each edge, and a column of those alone, by account and kind."""
+        n_kinds = len(self.kind_names)
+        total = np.zeros(self.n_accounts * n_kinds, np.int64)
+        key = self.edges["account"].to_numpy(np.int64) * n_kinds
+        key += self.kind_codes[self.edges["identifier"].to_numpy()]
+        np.add.at(total, key, weights)
+        if self.alone is not None and len(self.alone):
+            kind = np.searchsorted(self.kind_names, self.alone["kind"])
+            key = self.alone["account"].to_numpy(np.int64) * n_kinds + kind
+            np.add.at(total, key, self.alone[column].to_numpy(np.int64))
+        return total.reshape(self.n_accounts, n_kinds)
 
     @cached_property
     def family_codes(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Code of each identifier's family, shape (M,); families in alphabetical order."""
-        return np.unique(self.identifiers["family"], return_inverse=True)[1].astype(np.int64)
+        return _number_texts(self.identifiers["family"])
 
     @cached_property
     def family_names(self) -> list[str]:
@@ -115,8 +158,18 @@ class AccountGraph:
         return sparse.csr_array((ones, cells), shape=(self.n_accounts, self.n_identifiers))
 
 
+def _number_texts(texts: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return each text's place among the distinct ones, in alphabetical order."""
+    return np.asarray(pd.factorize(texts, sort=True)[0], np.int64)
+
+
 def build_graph(
-    accounts: pa.Table, identifiers: pa.Table, edges: pa.Table, *, chosen: frozenset[str]
+    accounts: pa.Table,
+    identifiers: pa.Table,
+    edges: pa.Table,
+    *,
+    chosen: frozenset[str],
+    alone: pa.Table | None = None,
 ) -> AccountGraph:
     """Build the graph from canonical observations.
 
@@ -140,7 +193,12 @@ def build_graph(
     links = edges.to_pandas()
     links = links.astype({"account": np.int32, "identifier": np.int32, "count": np.int64})
     nodes["n_accounts"] = np.bincount(links["identifier"], minlength=len(nodes))
-    return AccountGraph(accounts=accounts.to_pandas(), identifiers=nodes, edges=links)
+    return AccountGraph(
+        accounts=accounts.to_pandas(),
+        identifiers=nodes,
+        edges=links,
+        alone=None if alone is None else alone.to_pandas(),
+    )
 
 
 def to_networkx(nodes: pd.DataFrame, edges: pd.DataFrame) -> networkx.Graph[str]:

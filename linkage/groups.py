@@ -22,8 +22,11 @@ from linkage.identifiers import (
 from linkage.readings import Reading
 
 __all__ = [
+    "FINGERPRINTS",
     "NO_KIND",
+    "describe_fingerprints",
     "drop_tables",
+    "find_fingerprints",
     "group_rows",
     "insert",
     "judge_accounts",
@@ -55,6 +58,10 @@ TABLES: Final = {
 
 NO_KIND: Final = -1
 
+FINGERPRINTS: Final = "prompt"  # the kind that may have as many values as there are rows
+# Printable ASCII without a blank is spelt as it came.
+PLAIN: Final = "regexp_full_match({value}, '[!-~]+') AND length({value}) <= {most}"
+
 ATTRIBUTES: Final = ("created_at", "country", "status", "banned_at")
 
 VALUE_BATCH_ROWS: Final = 262_144
@@ -72,7 +79,41 @@ FROM good
 GROUP BY account
 """
 
-# One scan for all columns. Grouping strings once is the price of the stage; the rest is numbers.
+# Rows that agree in all columns come first, by keys of 64 bits: a client makes many requests from
+# one address, and every grouping after this one has fewer rows to look at. Two different groups
+# would need equal keys in every column to be taken for one.
+GROUP_ROWS: Final = """
+CREATE TABLE agreeing AS
+WITH parsed AS ({parsed}),
+good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good})
+SELECT any_value(account) AS account{carried}, count(*) AS n,
+    CAST(min(first_time) AS TIMESTAMP) AS first_time,
+    CAST(max(last_time) AS TIMESTAMP) AS last_time
+FROM good
+GROUP BY hash(account){keys}
+"""
+
+SUM_ACCOUNTS: Final = """
+INSERT INTO account_rows
+SELECT {source}, account, sum(n), 0, min(first_time), max(last_time)
+FROM agreeing
+GROUP BY account
+"""
+
+SUM_COLUMNS: Final = """
+INSERT INTO raw
+WITH grouped AS (
+    SELECT {kind} AS kind, account, {value} AS value, sum(n) AS n, min(first_time) AS first_seen,
+        max(last_time) AS last_seen
+    FROM agreeing
+    GROUP BY GROUPING SETS ({sets})
+)
+SELECT {source}, kind, account, value, n, first_seen, last_seen
+FROM grouped
+WHERE value IS NOT NULL
+"""
+
+# One scan for all columns.
 GROUP_COLUMNS: Final = """
 INSERT INTO raw
 WITH parsed AS ({parsed}),
@@ -87,6 +128,11 @@ SELECT {source}, kind, account, value, n, CAST(first_seen AS TIMESTAMP),
     CAST(last_seen AS TIMESTAMP)
 FROM grouped
 WHERE value IS NOT NULL
+"""
+
+FIND_ODD: Final = """
+WITH parsed AS ({parsed})
+SELECT 1 FROM parsed WHERE {good} AND {value} IS NOT NULL AND NOT ({plain}) LIMIT 1
 """
 
 GROUP_SIGNALS: Final = """
@@ -193,7 +239,14 @@ def number_kinds(engine: Engine, readings: list[Reading], config: Config) -> lis
     return kinds
 
 
-def group_rows(engine: Engine, readings: list[Reading], kinds: list[str]) -> None:
+def group_rows(
+    engine: Engine,
+    readings: list[Reading],
+    kinds: list[str],
+    config: Config,
+    *,
+    with_fingerprints: bool = True,
+) -> frozenset[int]:
     """Fill `account_rows`, `attributes` and `raw` with the rows that keep their rules.
 
     Parameters
@@ -203,33 +256,108 @@ def group_rows(engine: Engine, readings: list[Reading], kinds: list[str]) -> Non
         The sources of the run.
     kinds : list of str
         The kinds of the run.
+    config : Config
+        Its limits.
+    with_fingerprints : bool, default True
+        Whether to group prompt fingerprints as well, all of them as texts; without, only those
+        that need to be spelt.
+
+    Returns
+    -------
+    frozenset of int
+        Places of the sources with fingerprints that need to be spelt, where not all are grouped.
 
     Raises
     ------
     InputError
         If a source cannot be read to its end.
     """
+    odd = set()
     for i, reading in enumerate(readings):
-        templates = [GROUP_ACCOUNTS]
+        words = {"source": str(i), **_describe_reading(reading)}
+        source = reading.source.label
         if reading.attributes:
-            templates.append(GROUP_ATTRIBUTES)
+            engine.execute(GROUP_ATTRIBUTES.format(**words), source=source)
         if reading.is_long:
-            templates.append(GROUP_SIGNALS)
-        elif reading.slots:
-            templates.append(GROUP_COLUMNS)
-        words = _describe_reading(reading, kinds)
-        for template in templates:
-            engine.execute(template.format(source=i, **words), source=reading.source.label)
+            for template in (GROUP_ACCOUNTS, GROUP_SIGNALS):
+                engine.execute(template.format(**words), source=source)
+            continue
+        slots, fingerprints = list(range(len(reading.slots))), find_fingerprints(reading)
+        if fingerprints is not None:
+            slots.remove(fingerprints)
+            said = describe_fingerprints(reading, fingerprints, config)
+            if with_fingerprints:
+                words |= _describe_slots(reading, [fingerprints], kinds)
+                engine.execute(GROUP_COLUMNS.format(**words), source=source)
+            elif engine.query(FIND_ODD.format(**said), source=source).num_rows:
+                words |= _describe_slots(reading, [fingerprints], kinds)
+                odd.add(i)
+                good = f"{words['good']} AND NOT ({said['plain']})"
+                engine.execute(GROUP_COLUMNS.format(**words | {"good": good}), source=source)
+        words |= _describe_slots(reading, slots, kinds)
+        if reading.cell_rules:
+            engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
+            if slots:
+                engine.execute(GROUP_COLUMNS.format(**words), source=source)
+            continue
+        engine.execute(GROUP_ROWS.format(**words), source=source)
+        engine.execute(SUM_ACCOUNTS.format(**words))
+        if slots:
+            engine.execute(SUM_COLUMNS.format(**words))
+        engine.drop("agreeing")
+    return frozenset(odd)
 
 
-def _describe_reading(reading: Reading, kinds: list[str]) -> dict[str, str]:
+def find_fingerprints(reading: Reading) -> int | None:
+    """Return which slot of a source holds prompt fingerprints; None where there is none.
+
+    Parameters
+    ----------
+    reading : Reading
+
+    Returns
+    -------
+    int or None
+    """
+    if reading.is_long:
+        return None
+    found = [k for k, (_, kind) in enumerate(reading.slots) if kind == FINGERPRINTS]
+    return found[0] if len(found) == 1 else None
+
+
+def describe_fingerprints(reading: Reading, slot: int, config: Config) -> dict[str, str]:
+    """Return the words that queries of fingerprints leave open.
+
+    Parameters
+    ----------
+    reading : Reading
+    slot : int
+        From `find_fingerprints`.
+    config : Config
+        Its limits.
+
+    Returns
+    -------
+    dict of str
+        ``parsed``, ``good``, ``first``, ``value`` and ``plain``: the condition under which a
+        fingerprint is its own spelling.
+    """
+    value = f"value_{slot}"
+    return {
+        "parsed": reading.get_parsed_sql(),
+        "good": reading.get_good_sql(),
+        "first": reading.first,
+        "value": value,
+        "plain": PLAIN.format(value=value, most=config.limits.max_value_chars),
+    }
+
+
+def _describe_reading(reading: Reading) -> dict[str, str]:
     """Return the words that the grouping queries leave open."""
     bad = " OR ".join(f"({rule.good}) IS NOT TRUE" for rule in reading.cell_rules)
     said = dict(reading.attributes)
     # The smallest of several values, so that the order of rows does not matter.
     attributes = [f"min({said[name]})" if name in said else "NULL" for name in ATTRIBUTES]
-    values = [f"value_{k}" for k in range(len(reading.slots))]
-    numbers = [str(kinds.index(kind)) for _, kind in reading.slots if not reading.is_long]
     return {
         "parsed": reading.get_parsed_sql(),
         "good": reading.get_good_sql(),
@@ -237,16 +365,24 @@ def _describe_reading(reading: Reading, kinds: list[str]) -> dict[str, str]:
         "last": reading.last,
         "n_bad": f"sum(CASE WHEN {bad} THEN 1 ELSE 0 END)" if bad else "0",
         "attributes": ", ".join(attributes),
-        "kind": _choose(numbers),
-        "value": _choose(values),
-        "sets": ", ".join(f"(account, {value})" for value in values),
     }
 
 
-def _choose(choices: list[str]) -> str:
-    """Return SQL that gives the choice of the column by which rows were grouped."""
-    cases = [f"WHEN GROUPING(value_{k}) = 0 THEN {choice}" for k, choice in enumerate(choices)]
-    return f"CASE {' '.join(cases)} END"
+def _describe_slots(reading: Reading, slots: list[int], kinds: list[str]) -> dict[str, str]:
+    """Return the words for grouping some columns of identifiers."""
+    values = [f"value_{k}" for k in slots]
+    numbers = [kinds.index(reading.slots[k][1]) for k in slots]
+    cases = [
+        f"WHEN GROUPING({value}) = 0 THEN {number}"
+        for value, number in zip(values, numbers, strict=True)
+    ]
+    return {
+        "kind": f"CASE {' '.join(cases)} END",
+        "value": f"CASE {' '.join(f'WHEN GROUPING({v}) = 0 THEN {v}' for v in values)} END",
+        "sets": ", ".join(f"(account, {value})" for value in values),
+        "carried": "".join(f", any_value({value}) AS {value}" for value in values),
+        "keys": "".join(f", hash({value})" for value in values),
+    }
 
 
 def judge_accounts(engine: Engine, config: Config) -> None:

@@ -46,13 +46,13 @@ def find_determined(graph: AccountGraph) -> Flags:
         on the diagonal. Every identifier counts alike, however many hold it: one pair of its
         holders is looked at, for at most ``MAX_PAIRS`` identifiers of each kind.
     """
-    n_kinds = int(graph.kind_codes.max(initial=-1)) + 1
+    n_kinds = len(graph.kind_names)
     matrix = graph.to_matrix()
     by_kind = sparse.csr_array(
         (np.ones(graph.n_identifiers), (np.arange(graph.n_identifiers), graph.kind_codes)),
         shape=(graph.n_identifiers, n_kinds),
     )
-    known = (matrix @ by_kind).toarray() > 0
+    known = graph.degrees > 0
     determined = np.eye(n_kinds, dtype=bool)
     for kind in range(n_kinds):
         left, right = _sample_pairs(graph, kind)
@@ -157,11 +157,9 @@ def tabulate_kinds(graph: AccountGraph, determined: Flags, background: Floats) -
         any, on average: -log2 of the chance), ``repeats`` (kinds), ``comes_with`` (kinds that come
         with it anyway, and how many times more often than chance).
     """
-    names = sorted(graph.identifiers["kind"].unique())
+    names = graph.kind_names
     nodes = pd.DataFrame({"kind": graph.kind_codes, "holders": graph.holders})
     by_kind = nodes.groupby("kind")["holders"]
-    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
-    holdings = np.unique(account.astype(np.int64) * len(names) + graph.kind_codes[identifier])
     holders = graph.holders.astype(np.float64)
     meetings = np.bincount(graph.kind_codes, holders * (holders - 1), minlength=len(names))
     possible = graph.n_accounts * (graph.n_accounts - 1.0)
@@ -170,8 +168,8 @@ def tabulate_kinds(graph: AccountGraph, determined: Flags, background: Floats) -
         {
             "kind": names,
             "family": families.reindex(names).to_numpy(),
-            "n_accounts": np.bincount(holdings % len(names), minlength=len(names)),
-            "n_values": by_kind.size().to_numpy(),
+            "n_accounts": np.count_nonzero(graph.degrees, axis=0),
+            "n_values": graph.n_values,
             "n_shared": (nodes["holders"] >= 2).groupby(nodes["kind"]).sum().to_numpy(),
             "max_holders": by_kind.max().to_numpy(),
             "bits": -np.log2(np.clip(meetings, 0.5, None) / max(possible, 1.0)),

@@ -34,6 +34,7 @@ from linkage.refusals import (
     remove_refused,
     require_usable,
 )
+from linkage.singles import ALONE, hold_fingerprints
 from linkage.sources import KEPT, open_sources
 
 __all__ = ["Observed", "SourceInfo", "observe"]
@@ -94,6 +95,9 @@ class Observed:
     edges : pyarrow.Table
         account, identifier (int32 codes; unique, sorted), count (int64, at least 1), first_seen,
         last_seen (null where no time was given).
+    alone : pyarrow.Table
+        account (int32 code), kind, n, count (int64): how many further identifiers of a kind an
+        account has that nobody else holds, and how often they were seen; sorted.
     rejected : pyarrow.Table
         source, row (int64, from 1; null for a whole source), column, reason; sorted.
     sources : tuple of SourceInfo
@@ -103,6 +107,7 @@ class Observed:
     accounts: pa.Table
     identifiers: pa.Table
     edges: pa.Table
+    alone: pa.Table
     rejected: pa.Table
     sources: tuple[SourceInfo, ...]
 
@@ -113,6 +118,7 @@ def observe(
     config: Config,
     *,
     find_templates: FindTemplates | None = None,
+    keep_alone: bool = True,
     progress: Progress | None = None,
 ) -> Observed:
     """Read inputs into canonical observations.
@@ -129,6 +135,9 @@ def observe(
         Takes batches of account_id (int32 codes), prompt (string), ts (timestamp[us]) and returns
         holdings: account_id, template_id, count, first_seen, last_seen. Without it, prompts are
         not read.
+    keep_alone : bool, default True
+        Whether to keep prompt fingerprints that one account alone holds, which tie nobody, or to
+        count them only.
     progress : callable, optional
         Told in a few words what happens next.
 
@@ -159,7 +168,7 @@ def observe(
     tell("grouping rows by account and value")
     make_tables(engine)
     kinds = number_kinds(engine, readings, config)
-    group_rows(engine, readings, kinds)
+    odd = group_rows(engine, readings, kinds, config, with_fingerprints=keep_alone)
     tell("spelling accounts and identifiers canonically")
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
@@ -172,6 +181,10 @@ def observe(
     if find_templates is not None:
         tell("finding templates in prompts")
         long_prompts = hold_templates(engine, readings, config, find_templates)
+    alone = ALONE.empty_table()
+    if not keep_alone:
+        tell("looking for shared fingerprints")
+        alone = hold_fingerprints(engine, readings, kinds, config, odd)
     tell("counting edges")
     tables = _assemble(engine, readings, kinds, config)
     tell("looking up what was refused")
@@ -195,7 +208,7 @@ def observe(
         for reading, table in zip(readings, refused, strict=True)
         for info in _describe(reading, table)
     )
-    return Observed(**tables, rejected=rejected, sources=sources)
+    return Observed(**tables, alone=alone, rejected=rejected, sources=sources)
 
 
 def _say_nothing(_: str) -> None:

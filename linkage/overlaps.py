@@ -157,9 +157,8 @@ def expect_overlaps(graph: AccountGraph, pairs: pd.DataFrame, strata: Ints) -> F
     """
     account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
     kinds, n_strata = graph.kind_codes, int(strata.max()) + 1 if len(strata) else 1
-    n_kinds = int(kinds.max()) + 1 if len(kinds) else 0
-    degree = np.zeros((graph.n_accounts, n_kinds))
-    np.add.at(degree, (account, kinds[identifier]), 1)
+    degree = graph.degrees.astype(np.float64)
+    n_kinds = degree.shape[1]
     by_stratum = sparse.csr_array(
         (np.ones(len(account)), (identifier, strata[account])),
         shape=(graph.n_identifiers, n_strata),

@@ -110,20 +110,16 @@ def _count_meetings(graph: AccountGraph) -> tuple[Floats, Floats]:
     rate : array of float64, shape (M,)
     """
     kinds, holders = graph.kind_codes, graph.holders
-    n_kinds = int(kinds.max(initial=-1)) + 1
-    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
-    degree = np.bincount(
-        account.astype(np.int64) * n_kinds + kinds[identifier], minlength=graph.n_accounts * n_kinds
-    )
+    degree = graph.degrees.astype(np.float64)
     order = np.lexsort((holders, kinds))
     meetings = np.zeros(len(holders))
-    for kind in range(n_kinds):
+    for kind, n_edges in enumerate(degree.sum(axis=0)):
         rows = order[kinds[order] == kind]
         running = np.cumsum(holders[rows] * (holders[rows] - 1.0))
         # Identifiers of as many holders count together, whatever their order.
         last = np.searchsorted(holders[rows], holders[rows], side="right") - 1
-        meetings[rows] = running[last] / float(holders[rows].sum()) ** 2
-    return degree.reshape(-1, n_kinds).astype(np.float64), meetings
+        meetings[rows] = running[last] / n_edges**2
+    return degree, meetings
 
 
 def _link(  # noqa: PLR0912 - one compiled loop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -126,12 +127,15 @@ def link(
         Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
     ):
         find = _template_finder(threads)
-        observed = observe(engine, given, settings, find_templates=find, progress=clock.tell)
+        observed = observe(
+            engine, given, settings, find_templates=find, keep_alone=False, progress=clock.tell
+        )
     graph = build_graph(
         observed.accounts,
         observed.identifiers,
         observed.edges,
         chosen=_find_chosen(observed.identifiers, settings),
+        alone=observed.alone,
     )
     strata = _find_strata(graph, settings.method)
     found = _find_clusters(graph, strata, settings, seed, clock)
@@ -140,7 +144,7 @@ def link(
     result = Result(
         **tables,
         rejected=observed.rejected.to_pandas(),
-        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock.seconds),
+        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock),
     )
     if out is not None:
         write_case(result, out)
@@ -163,13 +167,28 @@ class _Clock:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.tell = tell
         self.seconds: dict[str, float] = {}
+        self.stages: dict[str, dict[str, float]] = {}
 
     @contextmanager
     def step(self, what: str, name: str) -> Iterator[None]:
         self.tell(what)
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.stages[name] = {
+            "cpu_s": round(time.process_time() - cpu_start, 3),
+            "peak_gb": round(_read_peak_gb(), 3),
+        }
+
+
+def _read_peak_gb() -> float:
+    """Return the most memory that the process has held so far; nan where nobody counts it."""
+    try:
+        import resource
+    except ImportError:  # there is none on Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 def _say_nothing(_: str) -> None:
@@ -378,7 +397,7 @@ def _make_manifest(
     tables: dict[str, pd.DataFrame],
     config: Config,
     seed: int,
-    seconds: dict[str, float],
+    clock: _Clock,
 ) -> dict[str, Any]:
     manifest = {
         "linkage": __version__,
@@ -402,14 +421,15 @@ def _make_manifest(
         "dependent_families": [list(pair) for pair in graph.dependent],
         "counts": {
             "accounts": observed.accounts.num_rows,
-            "identifiers": observed.identifiers.num_rows,
-            "edges": observed.edges.num_rows,
+            "identifiers": int(graph.n_values.sum()),
+            "edges": int(graph.degrees.sum()),
             "shared_identifiers": int((graph.holders >= 2).sum()),
             "refusals": observed.rejected.num_rows,
             "clusters": len(tables["clusters"]),
             "members": len(tables["members"]),
         },
-        "seconds": seconds,
+        "seconds": clock.seconds,
+        "stages": clock.stages,
     }
     plain: dict[str, Any] = json.loads(json.dumps(manifest))
     return plain

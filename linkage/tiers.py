@@ -139,11 +139,7 @@ def _add_by_family(
 
 def _count_activity(graph: AccountGraph) -> Floats:
     """Return how often each account was seen: the most that any one kind tells, shape (N,)."""
-    kinds = graph.kind_codes[graph.edges["identifier"].to_numpy()]
-    n_kinds = int(graph.kind_codes.max(initial=0)) + 1
-    key = graph.edges["account"].to_numpy(np.int64) * n_kinds + kinds
-    told = np.bincount(key, graph.edges["count"], minlength=graph.n_accounts * n_kinds)
-    return np.asarray(told.reshape(-1, n_kinds).max(axis=1, initial=0))
+    return np.asarray(graph.sightings.max(axis=1, initial=0), np.float64)
 
 
 def _measure_purpose(
@@ -211,9 +207,9 @@ def _hold_family(graph: AccountGraph, supports: np.ndarray[Any, Any], family: st
 
 def _know_prompts(graph: AccountGraph, labels: Ints, table: pd.DataFrame) -> Flags:
     """Return the clusters of which at least half of the accounts have prompts."""
-    content = (graph.identifiers["family"] == "content").to_numpy()
-    prompting = graph.edges["account"].to_numpy()[content[graph.edges["identifier"].to_numpy()]]
-    clusters = labels[np.unique(prompting)]
+    content = np.zeros(len(graph.kind_names), bool)
+    content[graph.kind_codes[(graph.identifiers["family"] == "content").to_numpy()]] = True
+    clusters = labels[graph.degrees[:, content].any(axis=1)]
     known = pd.Series(clusters[clusters >= 0]).value_counts().reindex(table.index, fill_value=0)
     return np.asarray(known / table["n_accounts"] >= HALF)
 

@@ -24,6 +24,7 @@ LAYER = {
     "identifiers": 3.2,
     "groups": 3.3,
     "refusals": 3.4,
+    "singles": 3.4,
     "observations": 3.5,
     "checkup": 3.6,
     "desk": 3.9,  # draws with what export knows

@@ -1,0 +1,111 @@
+"""Fingerprints that one account alone holds are counted, and nothing else changes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from linkage.config import Config
+from linkage.engine import Engine
+from linkage.observations import observe
+
+NOW = pd.Timestamp("2026-05-01", tz="UTC")
+
+
+def make_events(rows):
+    events = pd.DataFrame(rows, columns=["account_id", "prompt_fingerprint"])
+    return events.assign(ts=NOW + pd.to_timedelta(np.arange(len(events)), unit="s"))
+
+
+def observe_both(**inputs):
+    """Return what is observed with every fingerprint kept, and with only the shared ones kept."""
+    found = []
+    for keep_alone in (True, False):
+        with Engine(threads=2) as engine:
+            found.append(observe(engine, inputs, Config(), keep_alone=keep_alone))
+    return found
+
+
+def name_edges(observed):
+    accounts = observed.accounts["account_id"].to_numpy(zero_copy_only=False)
+    values = observed.identifiers.to_pandas()
+    edges = observed.edges.to_pandas()
+    named = values.iloc[edges["identifier"]].reset_index(drop=True)
+    return named.assign(
+        account=accounts[edges["account"]],
+        **{name: edges[name] for name in ("count", "first_seen", "last_seen")},
+    )[["account", "kind", "value", "n_accounts", "count", "first_seen", "last_seen"]]
+
+
+def assert_only_singles_went(every, pruned):
+    """Shared identifiers and their edges are equal, and the others are counted."""
+    before, after = name_edges(every), name_edges(pruned)
+    merged = before.merge(after, how="left", indicator=True)
+    assert (merged["_merge"] == "both").sum() == len(after)
+    gone = merged[merged["_merge"] == "left_only"]
+    assert (gone["n_accounts"] == 1).all()
+    assert (gone["kind"] == "prompt").all()
+    counted = gone.groupby("account").agg(n=("count", "size"), count=("count", "sum"))
+    alone = pruned.alone.to_pandas()
+    names = pruned.accounts["account_id"].to_pandas()
+    assert dict(zip(names[alone["account"]], alone["n"], strict=True)) == dict(counted["n"])
+    assert dict(zip(names[alone["account"]], alone["count"], strict=True)) == dict(counted["count"])
+    assert every.rejected.equals(pruned.rejected)
+    assert every.accounts.equals(pruned.accounts)
+
+
+def test_what_one_account_holds_is_counted():
+    rows = [("a", "shared"), ("b", "shared"), ("a", "x"), ("a", "x"), ("a", "y"), ("b", "z")]
+    every, pruned = observe_both(events=make_events(rows))
+    assert pruned.identifiers["value"].to_pylist() == ["shared"]
+    assert pruned.alone.to_pylist() == [
+        {"account": 0, "kind": "prompt", "n": 2, "count": 3},
+        {"account": 1, "kind": "prompt", "n": 1, "count": 1},
+    ]
+    assert_only_singles_went(every, pruned)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a", "x"), ("b", " x "), ("c", "y")],  # spelt in two ways
+        [(" a", "x"), ("a", "x"), ("b", "y"), ("c", "y")],  # one account spelt in two ways
+        [("a", "x\ty"), ("b", "xy"), ("c", "y")],
+        [("a", "ü"), ("b", "ü"), ("c", "y"), ("d", "y")],
+        [("a", ""), ("b", None), ("c", "y"), ("d", "y"), ("a", "  ")],
+        [("", "y"), ("b", "y"), ("c", "z"), ("d", "z")],  # a row without an account
+        [("a", "q" * 5000), ("b", "q" * 5000), ("c", "z"), ("d", "z")],  # too long
+    ],
+)
+def test_spellings_meet_as_if_all_were_kept(rows):
+    assert_only_singles_went(*observe_both(events=make_events(rows)))
+
+
+def test_a_fingerprint_that_another_table_brings_is_shared():
+    others = pd.DataFrame({"account_id": ["b"], "kind": ["prompt"], "value": ["x"]})
+    every, pruned = observe_both(events=make_events([("a", "x"), ("a", "y")]), observations=others)
+    assert pruned.identifiers["value"].to_pylist() == ["x"]
+    assert pruned.identifiers["n_accounts"].to_pylist() == [2]
+    assert_only_singles_went(every, pruned)
+
+
+def test_fingerprints_of_two_sources_meet(tmp_path):
+    first, second = make_events([("a", "x"), ("a", "y")]), make_events([("b", "x"), ("b", "z")])
+    every, pruned = observe_both(events=[first, second.assign(ip="192.0.2.1")])
+    assert pruned.alone["n"].to_pylist() == [1, 1]
+    assert_only_singles_went(every, pruned)
+
+
+def test_a_kind_of_which_nothing_is_shared_stays_a_kind():
+    every, pruned = observe_both(events=make_events([("a", "x"), ("b", "y"), ("b", "z")]))
+    assert len(pruned.identifiers) == 1
+    assert sum(pruned.alone["n"].to_pylist()) == 2
+    assert_only_singles_went(every, pruned)
+
+
+def test_random_events_are_pruned_as_a_count_says():
+    rng = np.random.default_rng(5)
+    rows = [(f"a{a}", f"p{p}") for a, p in rng.integers(0, [40, 400], (900, 2))]
+    every, pruned = observe_both(events=make_events(rows))
+    holders = pd.DataFrame(rows).drop_duplicates().groupby(1).size()
+    assert len(pruned.identifiers) == (holders >= 2).sum()
+    assert_only_singles_went(every, pruned)
