@@ -92,13 +92,16 @@ class MethodConfig:
     """The numbers of the method; the defaults come from statistics, not from a data set."""
 
     fdr: float = 0.01  # nominal false-discovery rate of validated overlaps and of clusters
-    max_identifiers: int = 64  # an account's rarest identifiers that take part in overlaps
+    max_identifiers: int = 512  # of an account that take part: the rarest of each family in turn
     min_bits: float = 3.0  # support weaker than this, odds of 8 to 1, does not count as support
     max_family_bits: float = 16.0  # most that one family adds to an account's score
     single_family_bits: float = 8.0  # odds needed where one family alone supports a link
+    # Share of an operator's accounts that may look like strangers in any one family: bought ones,
+    # or such as send nothing but cover. No family says less than log2 of it.
+    evading: float = 0.25
     min_probability: float = 0.9  # posterior from which on an account is reported as a member
     min_accounts: int = 2  # smallest cluster that is reported
-    rounds: int = 20  # most rounds of attribution and merging
+    rounds: int = 10  # most rounds of attribution and merging
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
     # Families of which one brings the other: a program has its own client print and its own
     # prompts, a device its own browser, a gateway its own clients. They never count as two.
@@ -123,7 +126,7 @@ class MethodConfig:
         for pair in self.common_causes:
             if len(pair.split(">")) != 2 or not all(pair.split(">")):
                 raise ConfigError(f"method.common_causes must say 'a>b'; got {pair!r}")
-        for name in ("fdr", "min_probability"):
+        for name in ("fdr", "evading", "min_probability"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ConfigError(f"method.{name} must lie between 0 and 1; got {value!r}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import networkx
     import pyarrow as pa
 
+MAX_SETS = 1_024  # of independent families that are looked at; kinds are rarely so entangled
+
 __all__ = ["AccountGraph", "build_graph", "to_igraph", "to_networkx"]
 
 
@@ -134,6 +136,30 @@ class AccountGraph:
             if len(codes) == 2:
                 independent[np.ix_(codes, codes)] = False
         return independent
+
+    def list_independent(self, dependent: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the largest sets of families that are all independent of each other.
+
+        Parameters
+        ----------
+        dependent : tuple of str
+            As for :meth:`find_independent`.
+
+        Returns
+        -------
+        array of bool, shape (sets, families)
+            The maximal cliques of the independent families, in a fixed order: at most
+            ``MAX_SETS``, those of most families. At least one row, if there is a family.
+        """
+        import networkx as nx
+
+        independent = self.find_independent(dependent)
+        cliques = (sorted(clique) for clique in nx.find_cliques(nx.from_numpy_array(independent)))
+        largest = sorted(cliques, key=lambda clique: (-len(clique), clique))[:MAX_SETS]
+        sets = np.zeros((len(largest), len(independent)), bool)
+        for row, clique in enumerate(largest):
+            sets[row, clique] = True
+        return sets
 
     @cached_property
     def by_identifier(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -93,7 +93,11 @@ def find_dependent(
 
 
 def measure_background(
-    graph: AccountGraph, edges: pd.DataFrame, pairs: pd.DataFrame, expected: Floats
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    pairs: pd.DataFrame,
+    expected: Floats,
+    declared: frozenset[str],
 ) -> Floats:
     """Measure how much more often than chance the popular identifiers of two kinds come together.
 
@@ -106,11 +110,14 @@ def measure_background(
         ``left`` < ``right`` (identifier codes), ``n``, sorted.
     expected : array of float64, one a pair
         Common holders under the null.
+    declared : frozenset of str
+        Kinds whose families are known; two of them are what was declared.
 
     Returns
     -------
     array of float64, shape (K, K)
-        At least 1, symmetric; 1 where too few accounts hold both kinds.
+        At least 1, symmetric; 1 where too few accounts hold both kinds, and between declared ones:
+        whoever knows what a kind means need not guess it from how groups of accounts use it.
 
     Notes
     -----
@@ -121,6 +128,7 @@ def measure_background(
     """
     n_kinds = int(graph.kind_codes.max(initial=-1)) + 1
     background = np.ones((n_kinds, n_kinds))
+    known = [kind in declared for kind in sorted(graph.identifiers["kind"].unique())]
     rng = np.random.default_rng(0)
     drawn = _draw_popular(graph, edges, rng)
     key = pairs["left"].to_numpy() * graph.n_identifiers + pairs["right"].to_numpy()
@@ -129,7 +137,7 @@ def measure_background(
         for second in range(first + 1, n_kinds):
             held = drawn[:, [first, second]]
             held = held[(held >= 0).all(axis=1)]
-            if len(held) < MIN_ACCOUNTS or not len(key):
+            if len(held) < MIN_ACCOUNTS or not len(key) or (known[first] and known[second]):
                 continue
             if len(held) > MAX_ACCOUNTS:
                 held = held[rng.choice(len(held), MAX_ACCOUNTS, replace=False)]

@@ -32,7 +32,8 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     ----------
     graph : AccountGraph
     max_identifiers : int
-        Most identifiers kept an account: its rarest, ties broken by code.
+        Most identifiers kept an account: the rarest of each family in turn, ties broken by code, so
+        that a family of which it has many does not crowd out the others.
 
     Returns
     -------
@@ -43,10 +44,12 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     holders = graph.holders
     edges = graph.edges[["account", "identifier"]]
     edges = edges[holders[edges["identifier"].to_numpy()] >= 2]
-    order = np.lexsort(
-        (edges["identifier"], holders[edges["identifier"].to_numpy()], edges["account"])
-    )
-    ranked = edges.iloc[order]
+    identifier = edges["identifier"].to_numpy()
+    edges = edges.assign(family=graph.family_codes[identifier], holders=holders[identifier])
+    edges = edges.sort_values(["account", "family", "holders", "identifier"])
+    edges["turn"] = edges.groupby(["account", "family"]).cumcount()
+    ranked = edges.sort_values(["account", "turn", "holders", "identifier"])
+    ranked = ranked[["account", "identifier"]]
     kept: pd.DataFrame = ranked[ranked.groupby("account").cumcount() < max_identifiers]
     return kept.sort_values(["account", "identifier"], ignore_index=True)
 

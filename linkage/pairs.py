@@ -81,7 +81,7 @@ def link_pairs(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -
         graph.kind_codes,
         graph.family_codes,
         graph.identifiers["chosen"].to_numpy(bool),
-        graph.find_independent(config.dependent_families),
+        graph.list_independent(config.dependent_families),
         degree,
         rate,
         np.log2((graph.n_accounts - 1) / np.maximum(graph.holders - 1, 1)),
@@ -130,7 +130,7 @@ def _link(  # noqa: PLR0912 - one compiled loop
     kind: Any,
     family: Any,
     chosen: Any,
-    independent: Any,
+    sets: Any,
     degree: Any,
     rate: Any,
     most: Any,
@@ -139,7 +139,7 @@ def _link(  # noqa: PLR0912 - one compiled loop
     single_family_bits: float,
 ) -> Any:
     """Weigh every pair of accounts that meet; compiled by numba."""
-    n_accounts, n_families = len(starts) - 1, len(independent)
+    n_accounts, n_families = len(starts) - 1, sets.shape[1]
     prior = np.log2(n_accounts)
     slot = np.full(n_accounts, -1, np.int64)  # of the accounts that the present one meets
     left, right, bits = [0], [0], [0.0]  # typed by their first element, which is dropped
@@ -169,19 +169,16 @@ def _link(  # noqa: PLR0912 - one compiled loop
             slot[met[s]] = -1
         for s in range(n_met):
             b, said = met[s], says[s]
-            total, n_strong = -prior, 0
-            free = said > 0
-            for _ in range(n_families):
-                best = -1
+            most_said, n_strong = -1.0, 0
+            for k in range(len(sets)):
+                said_in_set, strong_in_set = 0.0, 0
                 for f in range(n_families):
-                    if free[f] and (best < 0 or said[f] > said[best]):
-                        best = f
-                if best < 0:
-                    break
-                total += min(said[best], max_family_bits)
-                n_strong += said[best] >= min_bits
-                for f in range(n_families):
-                    free[f] = free[f] and f != best and independent[best, f]
+                    if sets[k, f]:
+                        said_in_set += min(said[f], max_family_bits)
+                        strong_in_set += said[f] >= min_bits
+                if said_in_set > most_said:
+                    most_said, n_strong = said_in_set, strong_in_set
+            total = most_said - prior
             margin = min_bits if n_strong >= 2 else max(min_bits, single_family_bits)
             if total >= margin:
                 left.append(a)

@@ -158,6 +158,8 @@ class _Found:
     attribution: Attribution
     q_value: np.ndarray[Any, np.dtype[np.float64]]
     kinds: pd.DataFrame
+    # How many holders of each identifier have other things in common with each other.
+    corroborated: np.ndarray[Any, np.dtype[np.int64]]
     graph: AccountGraph  # with the families that the data show to be dependent
 
 
@@ -246,13 +248,14 @@ def _find_clusters(
     with clock.step("validating overlaps against chance", "validate"):
         n_tests = count_tests(graph, edges, method)
         expected = expect_overlaps(graph, pairs, strata)
-        background = measure_background(graph, edges, pairs, expected)
+        background = measure_background(graph, edges, pairs, expected, frozenset(config.kinds))
         expected *= background[
             graph.kind_codes[pairs["left"].to_numpy()], graph.kind_codes[pairs["right"].to_numpy()]
         ]
-        overlaps = validate_overlaps(pairs, expected, n_tests, method)
+        overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
     with clock.step("weighing evidence", "evidence"):
         weighed = corroborate_edges(graph, edges, overlaps, method)
+        corroborated = np.bincount(weighed["identifier"], minlength=graph.n_identifiers)
         weighed = weighed[_tells_operators_apart(graph, weighed, method)]
         linked = link_pairs(graph, edges, method)
     with clock.step("finding communities", "communities"):
@@ -274,6 +277,7 @@ def _find_clusters(
         q_value=q_value,
         kinds=tabulate_kinds(graph, determined, background),
         graph=graph,
+        corroborated=corroborated,
     )
 
 
@@ -321,7 +325,9 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     """Turn codes back into ids; clusters are numbered from 1, the riskiest first."""
     graph, attribution, q_value = found.graph, found.attribution, found.q_value
     labels, probability = attribution.labels, attribution.probability
-    table = describe_clusters(graph, labels, probability, attribution.evidence, q_value, method)
+    table = describe_clusters(
+        graph, labels, probability, attribution.evidence, q_value, found.corroborated, method
+    )
     member = np.flatnonzero(labels >= 0)
     table["first_account"] = pd.Series(member).groupby(labels[member]).min()
     by_rank = table.sort_values(

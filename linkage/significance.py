@@ -19,11 +19,12 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 TINY = 1e-300  # stands for a p-value that underflowed
 PAIRS_AT_ONCE = 20_000  # overlaps looked up in one go; bounds memory
+MIN_NEITHER = 0.01  # least share of accounts taken to hold neither of two identifiers
 BOUND_QUANTILE = 0.05  # of the Poisson rate's posterior: the lower bound of an overlap
 
 
 def validate_overlaps(
-    pairs: pd.DataFrame, expected: Floats, n_tests: int, config: MethodConfig
+    pairs: pd.DataFrame, expected: Floats, holders: Ints, n_tests: int, config: MethodConfig
 ) -> pd.DataFrame:
     """Keep the overlaps that chance does not explain.
 
@@ -33,6 +34,8 @@ def validate_overlaps(
         ``left``, ``right``, ``n``.
     expected : array of float64, one a pair
         Common holders under the null.
+    holders : array of int64, shape (M,)
+        Holders of each identifier.
     n_tests : int
         Pairs that could have been found, those never seen together included.
     config : MethodConfig
@@ -43,22 +46,40 @@ def validate_overlaps(
     -------
     pandas.DataFrame
         The validated rows of ``pairs``, with ``expected``, ``p_value``, ``q_value`` and ``bits``
-        (log2 of the lower bound of ``n`` over ``expected``), in the order in which they came.
+        (log2 of a lower bound of the odds ratio), in the order in which they came.
 
     Notes
     -----
     P(X >= n) under Poisson(mu), then Benjamini and Hochberg (1995) over all ``n_tests`` pairs. The
-    bits are log2 of the 5 % quantile of the rate given ``n`` (Gamma(n)) over mu, so that an overlap
-    of two accounts is not taken at its word.
+    bits are log2 of the odds ratio of holding the two identifiers, with the 5 % quantile n' of the
+    rate given ``n`` (Gamma(n)) in place of n, so that an overlap of two accounts is not taken at
+    its word. With d_i and d_j holders and g = mu / (d_i d_j)::
+
+        n' (1 - (d_i + d_j - n') g) / ((d_i - n') (d_j - n') g)
+
+    The ratio n / mu would do for rare identifiers. It cannot exceed N / d, and so would say the
+    less of an operator the more accounts it has.
     """
     n = pairs["n"].to_numpy()
     expected = np.maximum(expected, np.finfo(float).tiny)
     p_value = np.asarray(stats.poisson.sf(n - 1, expected))
     q_value = adjust_p_values(p_value, n_tests)
-    bits = np.log2(stats.gamma.ppf(BOUND_QUANTILE, n)) - np.log2(expected)
+    bits = _bound_odds_ratio(
+        np.asarray(stats.gamma.ppf(BOUND_QUANTILE, n)),
+        holders[pairs["left"].to_numpy()],
+        holders[pairs["right"].to_numpy()],
+        expected,
+    )
     table = pairs.assign(expected=expected, p_value=p_value, q_value=q_value, bits=bits)
     kept = table[(q_value <= config.fdr) & (bits >= config.min_bits)]
     return kept.reset_index(drop=True)
+
+
+def _bound_odds_ratio(n: Floats, left: Ints, right: Ints, expected: Floats) -> Floats:
+    """Return log2 of the odds ratio of holding two identifiers; ``n`` are common holders."""
+    neither = np.maximum(1 - (1 / left + 1 / right - n / left / right) * expected, MIN_NEITHER)
+    only = np.log2(1 - n / left) + np.log2(1 - n / right)
+    return np.asarray(np.log2(n) + np.log2(neither) - only - np.log2(expected))
 
 
 def adjust_p_values(p_value: Floats, n_tests: int) -> Floats:

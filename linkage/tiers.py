@@ -36,6 +36,7 @@ def describe_clusters(
     probability: Floats,
     evidence: pd.DataFrame,
     q_value: Floats,
+    corroborated: Ints,
     config: MethodConfig,
 ) -> pd.DataFrame:
     """Describe each cluster: families, innocent explanation, tier, confidence, risk.
@@ -51,6 +52,8 @@ def describe_clusters(
         ``account``, ``cluster``, ``identifier``, ``bits`` (that count), ``alone`` (that the
         identifier would say by itself).
     q_value : array of float64, shape (clusters,)
+    corroborated : array of int64, shape (M,)
+        Holders of each identifier who have other things in common with its other holders.
     config : MethodConfig
         ``min_bits`` is what counts as support, ``fdr`` what counts as significant.
 
@@ -63,9 +66,11 @@ def describe_clusters(
     Notes
     -----
     Three innocent explanations are tested. *organisation*: more than half of the accounts have
-    addresses at one mail domain that is not public. *household*: few accounts, two or more of them
-    at one address. *gathering* (a class, a hackathon, a build farm): the accounts share prompts,
-    and half of their activity is at addresses that half of them use, and nothing else is shared.
+    addresses at one mail domain of an organisation, most of whose users have other things in common
+    too; anyone can get an address at the others. *household*: few accounts, half of them or more
+    at one address that no more than a household has used. *gathering* (a class, a hackathon, a
+    build farm): the accounts share prompts, and half of their activity is at addresses that half of
+    them use, and nothing else is shared.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -96,7 +101,7 @@ def describe_clusters(
     activity = _count_activity(graph)
     table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
-    found = _explain_innocently(graph, labels, table, supports, content, activity)
+    found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
     table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     n_independent = _count_independent(supports, independent)
@@ -221,14 +226,18 @@ def _explain_innocently(
     supports: Flags,
     content: Flags,
     activity: Floats,
+    corroborated: Ints,
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
     other = [name not in PLACE_AND_TASK for name in graph.family_names]
     few = table["n_accounts"] <= MAX_HOUSEHOLD
-    household = few & (table["n_accounts"] * _cover(graph, labels, table, "ip") >= 2)
+    home = graph.holders <= MAX_HOUSEHOLD
+    at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
+    household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
     together = _stay_together(graph, labels, table, activity) >= HALF
     gathering = content & together & ~supports[:, other].any(axis=1)
-    organisation = _cover(graph, labels, table, "email_domain") > HALF
+    theirs = corroborated >= HALF * graph.holders
+    organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
     found: list[str] = np.where(organisation, "organisation", rest).tolist()
     return found
@@ -246,12 +255,14 @@ def _stay_together(
     return share
 
 
-def _cover(graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str) -> pd.Series[float]:
-    """Return the share of each cluster that holds its commonest identifier of a kind."""
+def _cover(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str, counts: Flags
+) -> pd.Series[float]:
+    """Return the share of each cluster that holds its commonest identifier that counts."""
     edges = graph.edges
     cluster = labels[edges["account"].to_numpy()]
-    of_kind = (graph.identifiers["kind"] == kind).to_numpy()[edges["identifier"].to_numpy()]
-    keep = of_kind & (cluster >= 0)
+    of_kind = (graph.identifiers["kind"] == kind).to_numpy() & counts
+    keep = of_kind[edges["identifier"].to_numpy()] & (cluster >= 0)
     held = edges.loc[keep, ["identifier"]].assign(cluster=cluster[keep])
     most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
     share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]

@@ -64,6 +64,14 @@ def test_dependent_families_are_not_independent_and_unknown_ones_are_ignored():
     assert not independent.diagonal().any()
 
 
+def test_independent_sets_are_the_largest_ones():
+    graph = make_graph({"a": "prompt:p user_agent:u ip:i payment:c"})
+    sets = graph.list_independent(("content+software", "network+software"))
+    named = [[n for n, held in zip(graph.family_names, row, strict=True) if held] for row in sets]
+    assert named == [["content", "network", "payment"], ["payment", "software"]]
+    assert graph.list_independent(()).tolist() == [[True] * 4]
+
+
 @pytest.mark.parametrize("holdings", [{}, {"a": "", "b": ""}], ids=["no accounts", "no edges"])
 def test_a_graph_without_edges_has_empty_parts(holdings):
     graph = make_graph(holdings)

@@ -71,14 +71,22 @@ def test_what_the_data_show_to_be_dependent_is_not_independent():
     assert independent[names.index("first"), names.index("town")]
 
 
-def measure(people):
+def measure(people, declared=NOTHING):
     graph = make_graph(people)
     edges = get_edges(graph)
     pairs = count_overlaps(graph, edges, METHOD)
     expected = expect_overlaps(graph, pairs, np.zeros(graph.n_accounts, np.int64))
     names = sorted(graph.identifiers["kind"].unique())
-    background = measure_background(graph, edges, pairs, expected)
+    background = measure_background(graph, edges, pairs, expected, declared)
     return {(a, b): background[i, j] for i, a in enumerate(names) for j, b in enumerate(names)}
+
+
+def test_declared_kinds_have_no_background():
+    rng = np.random.default_rng(0)
+    people = dict(draw(rng, 1_000, nested=True))
+    assert measure(people)["street", "town"] > 5
+    assert measure(people, frozenset({"street"}))["street", "town"] > 5
+    assert measure(people, frozenset({"street", "town"}))["street", "town"] == 1
 
 
 def draw(rng, n, nested):

@@ -50,6 +50,16 @@ def test_an_account_keeps_its_rarest_shared_identifiers():
     assert "payment:own" not in {name for (name,) in name_rows(graph, kept, "identifier")}
 
 
+def test_a_family_of_which_an_account_has_many_does_not_crowd_out_the_others():
+    prompts = " ".join(f"prompt:{i}" for i in range(9))
+    holdings = {"a": f"{prompts} ip:x payment:y", "b": f"{prompts} ip:x payment:y"}
+    others = {f"c{i}": "ip:x payment:y" for i in range(5)}
+    graph = make_graph(holdings | others)
+    kept = select_edges(graph, 3)
+    kept = kept[kept["account"] == 0]
+    assert sorted(graph.identifiers["kind"][kept["identifier"]]) == ["ip", "payment", "prompt"]
+
+
 def test_of_equally_rare_identifiers_the_first_in_order_are_kept():
     graph = make_graph({"a": "ip:1 ip:2 ip:3", "b": "ip:1 ip:2 ip:3"})
     assert name_rows(graph, select_edges(graph, 2), "account", "identifier") == [

@@ -13,7 +13,7 @@ from worlds import METHOD, get_code, get_edges, make_graph, make_random_graph, m
 
 from linkage import significance
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps
-from linkage.significance import adjust_p_values, validate_overlaps
+from linkage.significance import adjust_p_values
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
 
@@ -23,6 +23,12 @@ NO_MATCHES = pd.DataFrame({"account": [], "cluster": [], "family": []}).astype(n
 def judge_clusters(graph, edges, labels, overlaps, n_tests, *, matches=NO_MATCHES, strata=None):
     strata = np.zeros(graph.n_accounts, np.int64) if strata is None else strata
     return significance.judge_clusters(graph, edges, labels, strata, matches, overlaps, n_tests)
+
+
+def validate_overlaps(pairs, expected, n_tests, config, holders=None):
+    """Validate overlaps, of identifiers that are far larger than these by default."""
+    holders = np.full(len(pairs) + 1, 10**9) if holders is None else holders
+    return significance.validate_overlaps(pairs, expected, holders, n_tests, config)
 
 
 def make_pairs(*n):
@@ -44,6 +50,22 @@ def test_bits_are_those_of_the_lower_bound_of_the_rate():
     rate = 0.355361
     assert 1 - (1 + rate) * exp(-rate) == pytest.approx(0.05, abs=1e-6)
     assert table["bits"].tolist() == pytest.approx([log2(rate / 0.001)], abs=1e-5)
+
+
+def test_bits_are_those_of_the_odds_ratio():
+    # Of 1,000 accounts 40 hold one identifier, 50 the other, 30 both.
+    table = validate_overlaps(make_pairs(30), np.array([2.0]), 1, METHOD, np.array([40, 50]))
+    n = stats.gamma.ppf(0.05, 30)
+    odds_ratio = n * (1_000 - 40 - 50 + n) / ((40 - n) * (50 - n))
+    assert table["bits"].tolist() == pytest.approx([log2(odds_ratio)])
+
+
+def test_an_operator_of_half_the_accounts_is_no_less_evidence():
+    pairs, small, large = make_pairs(90), np.array([100, 100]), np.array([5_000, 5_000])
+    few = validate_overlaps(pairs, np.array([1.0]), 1, METHOD, small)
+    many = validate_overlaps(make_pairs(4_500), np.array([2_500.0]), 1, METHOD, large)
+    assert few["bits"].tolist()[0] > 5
+    assert many["bits"].tolist()[0] > 5  # where n / mu would say 0.8
 
 
 def test_more_common_holders_or_fewer_expected_ones_are_more_bits():

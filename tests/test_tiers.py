@@ -11,8 +11,11 @@ CROWD = make_strangers(50, "payment", "ip", "device", "prompt", "email_domain")
 NINE = "abcdefghi"
 
 
-def describe(graph, *clusters, bits=9.0, q_value=0.0, probability=1.0, weak=()):
-    """Describe clusters of which each member's shared identifiers have the same bits."""
+def describe(graph, *clusters, bits=9.0, q_value=0.0, probability=1.0, weak=(), public=()):
+    """Describe clusters of which each member's shared identifiers have the same bits.
+
+    Holders of identifiers have other things in common, but for those of public ones.
+    """
     accounts = graph.accounts["account_id"].tolist()
     labels = np.full(graph.n_accounts, -1, np.int64)
     for number, members in enumerate(clusters):
@@ -25,7 +28,9 @@ def describe(graph, *clusters, bits=9.0, q_value=0.0, probability=1.0, weak=()):
     evidence["alone"] = evidence["bits"]
     posterior = np.where(labels >= 0, probability, 0.0)
     q_values = np.full(len(clusters), q_value)
-    return describe_clusters(graph, labels, posterior, evidence, q_values, METHOD)
+    corroborated = graph.holders.copy()
+    corroborated[[get_code(graph, name) for name in public]] = 0
+    return describe_clusters(graph, labels, posterior, evidence, q_values, corroborated, METHOD)
 
 
 def describe_ring(held, members=NINE, **options):
@@ -90,6 +95,24 @@ def test_a_company_at_one_mail_domain_is_an_organisation():
     row = describe_ring("email_domain:firm.example ip:office device:kiosk")
     assert (row["explanation"], row["tier"]) == ("organisation", "shared")
     assert row["confidence"] == pytest.approx(0.05)
+
+
+def test_a_mail_domain_whose_users_have_nothing_else_in_common_is_public():
+    held, domain = (
+        "email_domain:free.example payment:card device:phone",
+        "email_domain:free.example",
+    )
+    assert describe_ring(held)["explanation"] == "organisation"
+    graph = make_graph(dict.fromkeys(NINE, held) | CROWD)
+    row = describe(graph, NINE, public=[domain]).loc[0]
+    assert (row["explanation"], row["tier"]) == ("", "operator")
+
+
+def test_an_address_that_many_others_use_is_no_home():
+    family = dict.fromkeys("abcd", "ip:x device:tablet")
+    others = {f"y{i}": "ip:x" for i in range(9)}
+    assert describe(make_graph(family | CROWD), "abcd").loc[0]["explanation"] == "household"
+    assert describe(make_graph(family | others | CROWD), "abcd").loc[0]["explanation"] == ""
 
 
 def test_an_organisation_needs_most_of_its_members_at_the_domain():
@@ -180,7 +203,8 @@ def test_a_number_that_no_account_has_any_more_is_left_out():
     )
     evidence = evidence.astype(dict.fromkeys(("account", "cluster", "identifier"), np.int64))
     q_value = np.array([1.0, 1.0, 0.25])
-    table = describe_clusters(graph, labels, np.ones(9), evidence, q_value, METHOD)
+    corroborated = np.zeros(graph.n_identifiers, np.int64)
+    table = describe_clusters(graph, labels, np.ones(9), evidence, q_value, corroborated, METHOD)
     assert table.index.tolist() == [2]
     assert table["q_value"].tolist() == [0.25]
     assert table["families"].tolist() == [""]

@@ -6,12 +6,9 @@ touches, as if it were not a member itself; the best cluster takes it if the sco
 cluster's rarity. Repeated until nothing moves, this is expectation maximisation.
 """
 
-from linkage.attribution.attribute import (
-    Attribution,
-    Scores,
-    attribute_accounts,
-    merge_clusters,
-    score_accounts,
-)
+from linkage.attribution.attribute import Attribution, attribute_accounts
+from linkage.attribution.merging import merge_clusters
+from linkage.attribution.scores import Scores
+from linkage.attribution.scoring import score_accounts
 
 __all__ = ["Attribution", "Scores", "attribute_accounts", "merge_clusters", "score_accounts"]

@@ -8,6 +8,7 @@ that outsiders reach as well proves little, whatever its identifiers say.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,6 +30,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 PRIOR_COUNT: Final = 0.5  # added to counts of members and of outsiders (Jeffreys)
 MIN_FIT: Final = 30  # members in a block, from which on its fit may exceed one identifier
+MAX_LOG_ODDS: Final = 500.0  # bits; keeps odds within what a float can hold
 MAX_HIT_RATE: Final = 0.98  # of members' identifiers; nobody shares everything for sure
 
 
@@ -36,11 +38,12 @@ def calibrate_families(
     graph: AccountGraph,
     edges: pd.DataFrame,
     labels: Ints,
+    homes: Ints,
     strata: Ints,
     profiles: Profiles,
     matches: Matches,
     config: MethodConfig,
-) -> Floats:
+) -> tuple[Floats, Floats]:
     """Return the bits that each family says for each match.
 
     Parameters
@@ -48,18 +51,22 @@ def calibrate_families(
     graph : AccountGraph
     edges : pandas.DataFrame
         ``account``, ``identifier``, sorted: the edges that take part.
-    labels, strata : array of int64, shape (N,)
-        Cluster of each account, -1 for none; stratum of each account.
+    labels, homes, strata : array of int64, shape (N,)
+        The clusters that are scored against, -1 for accounts of none of them; the cluster of each
+        account; the stratum of each account.
     profiles : Profiles
     matches : Matches, R rows
     config : MethodConfig
-        ``max_family_bits``, ``min_bits``, ``common_causes``.
+        ``max_family_bits``, ``min_bits``, ``evading``, ``common_causes``, ``dependent_families``.
 
     Returns
     -------
-    array of float64, shape (R, F)
+    bits : array of float64, shape (R, F)
         Log2 likelihood ratio of member to outsider; 0 where nothing is shared, negative where
         outsiders share as little more often than members do.
+    apart : array of float64, shape (R, F)
+        The same where outsiders are the accounts of no cluster, and every other cluster counts as
+        one: what is common to several clusters and to nobody else sets them apart.
 
     Notes
     -----
@@ -79,61 +86,210 @@ def calibrate_families(
     ``MIN_FIT`` members, no more than those of all identifiers together, and no more than
     ``max_family_bits``. They are reduced where the outsiders of the account's own stratum match
     more often than outsiders do elsewhere.
+
+    Outsiders of a first fit are everybody else, also those who should be members and are not yet.
+    In the second, which counts, accounts that match in another, independent family by
+    ``min_bits`` are left out (of true outsiders this changes nothing, for to them families are
+    independent), and the others count as far as the first fit thinks that they are outsiders.
     """
-    degree = _count_degrees(graph, edges)
-    within = np.zeros((len(profiles.sizes), degree.shape[1]))
-    np.add.at(within, labels[labels >= 0], degree[labels >= 0])
-    everywhere = degree.sum(axis=0)
-    chosen = _find_chosen_families(graph)
-    bits = np.zeros(matches.best.shape)
-    for family in range(degree.shape[1]):
-        rows = np.flatnonzero(matches.hits[:, family] > 0)
-        hits, cluster = matches.hits[rows, family], matches.cluster[rows]
-        own = matches.own[rows]
-        rate = _rate_misses(cluster, own, hits, within[:, family], everywhere[family])
-        missed = degree[matches.account[rows], family] - hits
-        score = matches.joined[rows, family] + missed * rate[cluster]
-        total = np.minimum(matches.total[rows, family], config.max_family_bits)
-        best = total if chosen[family] else np.minimum(matches.best[rows, family], total)
-        ratio, members, outsiders = _fit_ratio(
-            score, cluster, own, profiles.sizes, graph.n_accounts
+    n_families = len(graph.family_names)
+    calibration = _Calibration.prepare(graph, edges, labels, strata, profiles, matches, config)
+    others = np.repeat(~matches.own[:, None], n_families, axis=1).astype(np.float64)
+    n_others = np.repeat(
+        (graph.n_accounts - profiles.sizes)[:, None].astype(np.float64), n_families, axis=1
+    )
+    first = calibration.fit(others, n_others)
+    weights = others * _weigh_outsiders(graph, first, profiles.sizes, matches.cluster, config)
+    left_out = np.zeros(n_others.shape)
+    np.add.at(left_out, matches.cluster, others - weights)
+    bits = calibration.fit(weights, n_others - left_out)
+    sizes = np.bincount(homes[homes >= 0], minlength=1)
+    home = homes[matches.account]
+    share = np.where(home >= 0, 1 / np.maximum(sizes, 1)[home], 1.0)
+    n_units = np.count_nonzero(homes < 0) + np.count_nonzero(sizes) - 1.0
+    # The cluster of the account itself is the one outsider that is in question.
+    apart = calibration.fit(
+        others * share[:, None], np.full(n_others.shape, n_units), leave_out=home >= 0
+    )
+    return bits, apart
+
+
+def _weigh_outsiders(
+    graph: AccountGraph, bits: Floats, sizes: Ints, cluster: Ints, config: MethodConfig
+) -> Floats:
+    """Return how far each row counts as an outsider in each family, by a first fit; 0 to 1."""
+    independent = graph.find_independent(config.dependent_families).astype(np.int64)
+    elsewhere = (bits >= config.min_bits).astype(np.int64) @ independent > 0
+    kept = keep_independent(bits, graph.list_independent(config.dependent_families))
+    total = kept + np.maximum(np.minimum(bits, 0), np.log2(config.evading))
+    log_odds = total.sum(axis=1) + np.log2(np.maximum(sizes, 1) / graph.n_accounts)[cluster]
+    stranger = 1 / (1 + np.exp2(np.minimum(log_odds, MAX_LOG_ODDS)))
+    return np.where(elsewhere, 0.0, stranger[:, None])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """The rows that share something of one family, and what does not depend on the outsiders."""
+
+    rows: Ints
+    order: Ints  # of these, by cluster and score, members first
+    most: Floats  # bits of all identifiers together
+    best: Floats  # bits of the strongest, or of all where an operator chooses them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cause:
+    """A family's rows that share a program, or what else brings the family along."""
+
+    family: int
+    rows: Ints
+    cell: Ints  # of cluster and program
+    n_outsiders: Ints  # holders of the program outside the cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calibration:
+    """Everything that fits against different outsiders have in common."""
+
+    matches: Matches
+    labels: Ints
+    strata: Ints
+    sizes: Ints
+    families: list[_Family]
+    causes: list[_Cause]
+    min_bits: float
+
+    @classmethod
+    def prepare(
+        cls,
+        graph: AccountGraph,
+        edges: pd.DataFrame,
+        labels: Ints,
+        strata: Ints,
+        profiles: Profiles,
+        matches: Matches,
+        config: MethodConfig,
+    ) -> _Calibration:
+        """Sort what is to be fitted."""
+        degree = _count_degrees(graph, edges)
+        within = np.zeros((len(profiles.sizes), degree.shape[1]))
+        np.add.at(within, labels[labels >= 0], degree[labels >= 0])
+        everywhere = degree.sum(axis=0)
+        chosen = _find_chosen_families(graph)
+        families = []
+        for family in range(degree.shape[1]):
+            rows = np.flatnonzero(matches.hits[:, family] > 0)
+            hits, cluster, own = (
+                matches.hits[rows, family],
+                matches.cluster[rows],
+                matches.own[rows],
+            )
+            rate = _rate_misses(cluster, own, hits, within[:, family], everywhere[family])
+            missed = degree[matches.account[rows], family] - hits
+            score = matches.joined[rows, family] + missed * rate[cluster]
+            most = np.minimum(matches.total[rows, family], config.max_family_bits)
+            families.append(
+                _Family(
+                    rows=rows,
+                    # Members first: of equal scores all are pooled.
+                    order=np.lexsort((~own, score, cluster)),
+                    most=most,
+                    best=most if chosen[family] else np.minimum(matches.best[rows, family], most),
+                )
+            )
+        return cls(
+            matches=matches,
+            labels=labels,
+            strata=strata,
+            sizes=profiles.sizes,
+            families=families,
+            causes=_list_causes(graph, edges, profiles, matches, config),
+            min_bits=config.min_bits,
         )
+
+    def fit(
+        self, weights: Floats, n_outsiders: Floats, *, leave_out: Flags | None = None
+    ) -> Floats:
+        """Return the bits against outsiders of these weights.
+
+        Parameters
+        ----------
+        weights : array of float64, shape (R, F)
+            How far each row counts as an outsider; 0 for members.
+        n_outsiders : array of float64, shape (C, F)
+            All outsiders, those included who touch nothing.
+        leave_out : array of bool, shape (R,), optional
+            Rows that are judged with one outsider less.
+
+        Returns
+        -------
+        array of float64, shape (R, F)
+        """
+        bits = np.zeros(weights.shape)
+        fewer = np.zeros(len(bits)) if leave_out is None else leave_out.astype(np.float64)
+        for number, family in enumerate(self.families):
+            bits[family.rows, number] = self._fit_family(
+                family, weights[family.rows, number], n_outsiders[:, number], fewer[family.rows]
+            )
+        outsider = ~self.matches.own
+        for cause in self.causes:
+            rows, f = cause.rows, cause.family
+            strong = outsider[rows] & (bits[rows, f] >= self.min_bits)
+            also = np.bincount(cause.cell[strong], minlength=cause.cell.max(initial=-1) + 1)
+            # One outsider is known beforehand, who has the effect as often as others do.
+            n_also = also[cause.cell] + np.exp2(-bits[rows, f])
+            most = -np.log2(n_also / (cause.n_outsiders + 1))
+            bits[rows, f] = np.minimum(bits[rows, f], np.maximum(most, 0))
+        return bits
+
+    def _fit_family(
+        self, family: _Family, weights: Floats, n_outsiders: Floats, fewer: Floats
+    ) -> Floats:
+        cluster, own = self.matches.cluster[family.rows], self.matches.own[family.rows]
+        order = family.order
+        m, u = np.empty(len(order)), np.empty(len(order))
+        m[order], u[order] = compile_kernel(_pool_adjacent)(
+            cluster[order], own[order].astype(np.float64), weights[order]
+        )
+        m, u = np.maximum(m - own, 0), np.maximum(u - fewer, 0)
+        ratio = np.log2((m + PRIOR_COUNT) / (self.sizes[cluster] - own + 1))
+        ratio -= np.log2((u + PRIOR_COUNT) / (n_outsiders[cluster] + 1))
         ratio -= _find_local_excess(
-            cluster, own, matches.account[rows], labels, strata, profiles.sizes
+            cluster,
+            weights,
+            self.matches.account[family.rows],
+            self.labels,
+            self.strata,
+            self.sizes,
         )
         # Few members cannot say more than their strongest identifier; and where no outsider comes
         # near, the fit knows only that they are rare.
-        most = np.where(members >= MIN_FIT, total, best)
-        fitted = np.minimum(most, ratio)
-        bits[rows, family] = np.where(outsiders > 0, fitted, np.maximum(best, fitted))
-    return _condition_on_causes(graph, edges, profiles, matches, bits, config)
+        said = np.minimum(np.where(m >= MIN_FIT, family.most, family.best), ratio)
+        return np.asarray(np.where(u > 0, said, np.maximum(family.best, said)))
 
 
-def keep_independent(bits: Floats, independent: Flags) -> Floats:
-    """Return bits with those of families that a stronger, dependent family rules out set to 0.
+def keep_independent(bits: Floats, sets: Flags) -> Floats:
+    """Return bits with those of families that repeat others set to 0.
 
     Parameters
     ----------
     bits : array of float64, shape (R, F)
-    independent : array of bool, shape (F, F)
+    sets : array of bool, shape (S, F)
+        Sets of families that are all independent of each other.
 
     Returns
     -------
     array of float64, shape (R, F)
-        The strongest comes first and rules its dependents out, then the strongest that is left: a
-        family that is itself ruled out rules nothing out. Bits of 0 or less are dropped.
+        Each row keeps the families of the set that says most in all; of equal sets the first. Bits
+        of 0 or less are dropped.
     """
-    left = np.where(bits > 0, bits, -np.inf)
-    kept = np.zeros(bits.shape)
-    rows = np.arange(len(bits))
-    for _ in range(bits.shape[1]):
-        best = left.argmax(axis=1)
-        found = left[rows, best] > -np.inf
-        if not found.any():
-            break
-        kept[rows[found], best[found]] = left[rows[found], best[found]]
-        left[found] = np.where(independent[best[found]], left[found], -np.inf)
-    return kept
+    said = np.maximum(bits, 0)
+    best, most = np.zeros(len(said), np.int64), np.full(len(said), -1.0)
+    for number, families in enumerate(sets):
+        total = said @ families
+        better = total > most
+        best[better], most[better] = number, total[better]
+    return said * sets[best] if len(sets) else said
 
 
 def _count_degrees(graph: AccountGraph, edges: pd.DataFrame) -> Floats:
@@ -166,25 +322,11 @@ def _rate_misses(
     return np.asarray(np.log2((1 - members) / (1 - others)))
 
 
-def _fit_ratio(
-    score: Floats, cluster: Ints, own: Flags, sizes: Ints, n_accounts: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return the calibrated bits of each row, and the members and outsiders in its block."""
-    # Members first: of equal scores all are pooled.
-    order = np.lexsort((~own, score, cluster))
-    members, outsiders = compile_kernel(_pool_adjacent)(
-        cluster[order], own[order].astype(np.float64)
-    )
-    m, u = np.empty(len(order)), np.empty(len(order))
-    m[order], u[order] = members, outsiders
-    m = np.maximum(m - own, 0)
-    ratio = np.log2((m + PRIOR_COUNT) / (sizes[cluster] - own + 1))
-    ratio -= np.log2((u + PRIOR_COUNT) / (n_accounts - sizes[cluster] + 1))
-    return ratio, m, u
+def _pool_adjacent(cluster: Any, own: Any, other: Any) -> Any:
+    """Pool rows, sorted by cluster and score, until the share of members rises with the score.
 
-
-def _pool_adjacent(cluster: Any, own: Any) -> Any:
-    """Pool rows, sorted by cluster and score, until the share of members rises with the score."""
+    ``own`` and ``other`` are how far each row counts as a member and as an outsider.
+    """
     n = len(cluster)
     members, outsiders = np.empty(n), np.empty(n)
     block_m, block_u, first = np.empty(n), np.empty(n), np.empty(n + 1, np.int64)
@@ -192,7 +334,7 @@ def _pool_adjacent(cluster: Any, own: Any) -> Any:
     while begin < n:
         end, n_blocks = begin, 0
         while end < n and cluster[end] == cluster[begin]:
-            block_m[n_blocks], block_u[n_blocks] = own[end], 1 - own[end]
+            block_m[n_blocks], block_u[n_blocks] = own[end], other[end]
             first[n_blocks] = end
             n_blocks += 1
             while n_blocks > 1 and (
@@ -212,15 +354,15 @@ def _pool_adjacent(cluster: Any, own: Any) -> Any:
 
 
 def _find_local_excess(
-    cluster: Ints, own: Flags, account: Ints, labels: Ints, strata: Ints, sizes: Ints
+    cluster: Ints, weights: Floats, account: Ints, labels: Ints, strata: Ints, sizes: Ints
 ) -> Floats:
     """Return how many bits commoner a match is among the outsiders of the account's stratum."""
     n_strata, n_clusters = int(strata.max(initial=0)) + 1, len(sizes)
     if n_strata == 1:
         return np.zeros(len(cluster))
     here = cluster * n_strata + strata[account]
-    outside = np.bincount(cluster[~own], minlength=n_clusters)
-    local = np.bincount(here[~own], minlength=n_clusters * n_strata)
+    outside = np.bincount(cluster, weights, minlength=n_clusters)
+    local = np.bincount(here, weights, minlength=n_clusters * n_strata)
     member = labels >= 0
     inside = np.bincount(
         labels[member] * n_strata + strata[member], minlength=n_clusters * n_strata
@@ -232,38 +374,37 @@ def _find_local_excess(
     return np.asarray(np.maximum(np.log2(local_rate / rate[cluster]), 0))
 
 
-def _condition_on_causes(
+def _list_causes(
     graph: AccountGraph,
     edges: pd.DataFrame,
     profiles: Profiles,
     matches: Matches,
-    bits: Floats,
     config: MethodConfig,
-) -> Floats:
-    """Cap the bits of families by how rare they are among those who share their cause.
+) -> list[_Cause]:
+    """List what brings a family along, and the rows that share it.
 
     Where an account shares a program with a cluster, its prompts and addresses say only what they
     say among the holders of the program.
     """
-    bits = bits.copy()
+    causes = []
     for pair in config.common_causes:
         cause, effect = pair.split(">")
         if cause not in graph.family_names or effect not in graph.family_names:
             continue
-        f = graph.family_names.index(effect)
         row, identifier = _find_shared_causes(
             graph, edges, graph.family_names.index(cause), profiles, matches, config
         )
         key = matches.cluster[row] * graph.n_identifiers + identifier
-        outsider = ~matches.own[row]
-        cell, code = np.unique(key, return_inverse=True)
-        strong = outsider & (bits[row, f] >= config.min_bits)
-        also = np.bincount(code[strong], minlength=len(cell))[code]
         n_members = profiles.look_up(identifier, matches.cluster[row])
-        n_outsiders = graph.holders[identifier] - n_members
-        most = -np.log2((also + PRIOR_COUNT) / (n_outsiders + 1))
-        bits[row, f] = np.minimum(bits[row, f], np.maximum(most, 0))
-    return bits
+        causes.append(
+            _Cause(
+                family=graph.family_names.index(effect),
+                rows=row,
+                cell=np.unique(key, return_inverse=True)[1],
+                n_outsiders=graph.holders[identifier] - n_members,
+            )
+        )
+    return causes
 
 
 def _find_shared_causes(

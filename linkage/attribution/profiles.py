@@ -17,13 +17,21 @@ from linkage.kernels import compile_kernel
 if TYPE_CHECKING:
     from linkage.graph import AccountGraph
 
-__all__ = ["Matches", "Profiles", "count_members", "expand", "match_accounts", "weigh_members"]
+__all__ = [
+    "Matches",
+    "Profiles",
+    "count_members",
+    "expand",
+    "match_accounts",
+    "weigh_members",
+]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
+LN2: Final = float(np.log(2))
 MIN_ROWS: Final = 1024  # room for matches at the start; it is doubled when full
 
 
@@ -158,8 +166,9 @@ def match_accounts(
 
         bits_cj = log2( (n_cj + d_j / N) / (|c| + 1) / (d_j / N) )
 
-    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing. For ``joined``, a
-    member is counted and so is an account that is none.
+    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing, and no identifier
+    says more than :func:`_bound_surprise`: a large cluster holds many an identifier that a stranger
+    has too. For ``joined``, a member is counted and so is an account that is none.
     """
     account, cluster, says = compile_kernel(_match)(
         np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
@@ -208,6 +217,11 @@ def weigh_members(
     others = profiles.look_up(identifier, cluster) - 1
     rate = np.maximum(graph.holders[identifier] - 1, 1) / (graph.n_accounts - 1)
     bits = np.log2((others + rate) / profiles.sizes[cluster] / rate)
+    family = graph.family_codes[identifier]
+    key = account * len(graph.family_names) + family
+    tries = np.bincount(key, minlength=graph.n_accounts * len(graph.family_names))[key]
+    chance = rate * np.maximum(profiles.sizes[cluster] - 1, 1)
+    bits = np.minimum(bits, _bound_surprise(np.maximum(others, 1), chance, tries))
     table = pd.DataFrame(
         {"account": account, "cluster": cluster, "identifier": identifier, "alone": bits}
     )
@@ -215,7 +229,16 @@ def weigh_members(
     return telling
 
 
-def _match(
+def _bound_surprise(n: Any, expected: Any, tries: Any) -> Any:
+    """Return the most that can be made of n members holding an identifier, in bits.
+
+    It is -log2 of Chernoff's bound of P(X >= n) under Poisson(expected), less log2 of the number of
+    identifiers of the family that the account has: each could have been the one in common.
+    """
+    return n * np.log2(n / expected) - (n - expected) / LN2 - np.log2(tries)
+
+
+def _match(  # noqa: PLR0912 - one compiled loop
     starts: Any,
     identifiers: Any,
     family: Any,
@@ -234,6 +257,9 @@ def _match(
     slot, touched = np.full(len(sizes), -1, np.int64), np.empty(len(sizes), np.int64)
     for a in range(n_accounts):
         own, n_touched = labels[a], 0
+        degree = np.zeros(n_families)
+        for p in range(starts[a], starts[a + 1]):
+            degree[family[identifiers[p]]] += 1
         if own >= 0:
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
@@ -265,13 +291,18 @@ def _match(
                     continue
                 rate = max(holders[i] - itself, 1) / (n_accounts - 1)
                 bits = np.log2((n + rate) / (sizes[c] - itself + 1) / rate)
-                if bits > 0:
-                    row, f = n_rows + slot[c], family[i]
+                f = family[i]
+                rare = holders[i] - itself
+                chance = rare * (sizes[c] - itself) / (n_accounts - 1)
+                most = n * np.log2(n / chance) - (n - chance) / LN2 - np.log2(degree[f])
+                bits = min(bits, most)
+                if bits > 0 and n > chance:
+                    row = n_rows + slot[c]
                     says[0, row, f] = max(says[0, row, f], bits)
                     says[1, row, f] += bits
                     rate = holders[i] / n_accounts
                     share = (n + 1 + rate) / (sizes[c] - itself + 2)
-                    says[2, row, f] += max(np.log2(share / rate), 0)
+                    says[2, row, f] += max(min(np.log2(share / rate), most), 0)
                     says[3, row, f] += 1
         for s in range(n_touched):
             slot[touched[s]] = -1

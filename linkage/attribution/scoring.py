@@ -1,0 +1,141 @@
+"""Scores: how well accounts fit clusters, as if they were not members themselves."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from linkage.attribution.customers import find_aimless
+from linkage.attribution.likelihood import calibrate_families, keep_independent
+from linkage.attribution.profiles import Profiles, match_accounts
+from linkage.attribution.scores import Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from linkage.attribution.profiles import Matches
+    from linkage.config import MethodConfig
+    from linkage.graph import AccountGraph
+
+__all__ = ["score_accounts", "score_again"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def score_accounts(
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    labels: Ints,
+    config: MethodConfig,
+    *,
+    strata: Ints | None = None,
+    homes: Ints | None = None,
+) -> Scores:
+    """Score every account against every profile that it touches.
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    edges : pandas.DataFrame
+        ``account``, ``identifier``, sorted: the edges that take part.
+    labels : array of int64, shape (N,)
+        The clusters to score against; -1 for accounts of none of them.
+    config : MethodConfig
+        As for ``attribute_accounts``.
+    strata : array of int64, shape (N,), optional
+        Stratum of each account; one stratum by default.
+    homes : array of int64, shape (N,), optional
+        Cluster of each account, where ``labels`` names some of the clusters only.
+
+    Returns
+    -------
+    Scores
+    """
+    if strata is None:
+        strata = np.zeros(graph.n_accounts, np.int64)
+    profiles = Profiles.count(graph, edges, labels)
+    matches = match_accounts(graph, edges, labels, profiles)
+    said, apart = calibrate_families(
+        graph,
+        edges,
+        labels,
+        labels if homes is None else homes,
+        strata,
+        profiles,
+        matches,
+        config,
+    )
+    sets = graph.list_independent(config.dependent_families)
+    bits = keep_independent(said, sets)
+    bits += np.maximum(np.minimum(said, 0), np.log2(config.evading))
+    members = np.maximum(profiles.sizes[matches.cluster] - matches.own, 1)
+    score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
+    score += _penalise_silence(graph, edges, matches, profiles.sizes, config)
+    telling = ~np.isin(graph.family_names, config.shared_families)
+    return Scores(
+        account=matches.account,
+        cluster=matches.cluster,
+        own=matches.own,
+        bits=bits,
+        score=score,
+        n_families=(bits >= config.min_bits).sum(axis=1),
+        apart=keep_independent(apart * telling, sets).sum(axis=1),
+        aimless=find_aimless(graph, edges, matches, profiles.sizes, config),
+    )
+
+
+def score_again(
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    labels: Ints,
+    config: MethodConfig,
+    strata: Ints,
+    changed: Flags,
+    scores: Scores,
+) -> Scores:
+    """Score accounts against the clusters that changed, and keep the scores of the others.
+
+    Parameters
+    ----------
+    graph, edges, labels, config, strata
+        As for :func:`score_accounts`.
+    changed : array of bool, shape (C,)
+    scores : Scores
+        From before the change.
+
+    Returns
+    -------
+    Scores
+        A cluster's profile depends on its own members only. What sets it apart depends, weakly, on
+        where everybody else is, and is not counted again for a cluster that did not change.
+    """
+    concerned = np.where(np.append(changed, False)[labels], labels, -1)
+    fresh = score_accounts(graph, edges, concerned, config, strata=strata, homes=labels)
+    old = np.flatnonzero(~changed[scores.cluster])
+    order = np.argsort(np.concatenate([scores.account[old], fresh.account]), kind="stable")
+    joined = {
+        field.name: np.concatenate([getattr(scores, field.name)[old], getattr(fresh, field.name)])[
+            order
+        ]
+        for field in fields(Scores)
+    }
+    return Scores(**joined)
+
+
+def _penalise_silence(
+    graph: AccountGraph, edges: pd.DataFrame, matches: Matches, sizes: Ints, config: MethodConfig
+) -> Floats:
+    """Return the (negative) bits of families in which an account shares nothing of its cluster."""
+    n_families = len(graph.family_names)
+    shared = np.zeros((len(sizes), n_families))
+    np.add.at(shared, matches.cluster[matches.own], matches.hits[matches.own] > 0)
+    lost = np.log2(1 - (shared + 0.5) / (sizes[:, None] + 1))
+    known = np.zeros((graph.n_accounts, n_families), bool)
+    known[edges["account"], graph.family_codes[edges["identifier"].to_numpy()]] = True
+    silent = known[matches.account] & (matches.hits <= 0)
+    lost = np.maximum(lost, np.log2(config.evading))
+    return np.asarray((lost[matches.cluster] * silent).sum(axis=1))
