@@ -24,6 +24,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 import linkage
+from linkage.checkpoints import remove_checkpoints
 from linkage.evaluate import evaluate, read_truth
 from linkage.simulate import World, load_preset, simulate
 
@@ -192,6 +193,7 @@ def run_linkage(
     place: Path, case: Path, options: Sequence[str], limit_s: float
 ) -> tuple[Cost, dict[str, Any]]:
     """Run linkage on a world's files; return what it took and the manifest."""
+    remove_checkpoints(case)
     words = [sys.executable, "-m", "linkage.cli.main", "run", "--quiet", "--out", str(case)]
     words += [word for name in TABLES for word in (f"--{name}", str(place / f"{name}.parquet"))]
     cost, output = run_process([*words, *options], limit_s)
@@ -242,6 +244,7 @@ def measure(accounts: int, args: argparse.Namespace) -> dict[str, Any]:
             peers[name] = run_process(words, args.peer_limit_s)[0]
     found = score(case, place)
     shutil.rmtree(case)
+    remove_checkpoints(case)
     row = {"accounts": accounts, "yardstick": yardstick, "linkage": cost, "manifest": manifest}
     print(json.dumps({"accounts": accounts, "yardstick": str(yardstick), "linkage": str(cost)}))
     print(json.dumps({"stages": manifest["stages"], "found": found}), flush=True)

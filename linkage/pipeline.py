@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from linkage._version import __version__
 from linkage.attribution import Attribution, attribute_accounts
 from linkage.case import SCHEMAS, check_place, write_case
+from linkage.checkpoints import Checkpoints, make_key, place_checkpoints
 from linkage.communities import find_communities
 from linkage.config import Config, load_config
 from linkage.engine import Engine
+from linkage.errors import ConfigError
 from linkage.evidence import corroborate_edges
 from linkage.graph import AccountGraph, build_graph
 from linkage.kinds import find_dependent, find_determined, measure_background, tabulate_kinds
-from linkage.observations import Observed, observe
+from linkage.observations import Observed, SourceInfo, observe
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
 from linkage.pairs import link_pairs
 from linkage.result import Result
 from linkage.significance import judge_clusters, validate_overlaps
+from linkage.sources import digest_inputs
 from linkage.tiers import describe_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import pyarrow as pa
-
     from linkage.config import MethodConfig
 
-__all__ = ["link"]
+__all__ = ["STAGES", "link"]
+
+Kept = tuple[dict[str, pa.Table], dict[str, Any]]  # what a stage makes, as it can be kept
+
+STAGES: Final = ("read", "overlaps", "communities", "attribution")
+# Settings of the method that matter to no stage up to this one.
+AFTER_COMMUNITIES: Final = frozenset({"common_causes", "min_accounts", "min_probability", "rounds"})
+AFTER_OVERLAPS: Final = AFTER_COMMUNITIES | {
+    "max_family_bits",
+    "shared_families",
+    "single_family_bits",
+}
+OBSERVED: Final = ("accounts", "identifiers", "edges", "alone", "rejected")
 
 LIBRARIES: Final = ("duckdb", "igraph", "networkx", "numba", "numpy", "pandas", "pyarrow", "scipy")
 
@@ -55,6 +70,8 @@ def link(
     threads: int = 2,
     memory_limit: str | None = None,
     tmp_dir: str | Path | None = None,
+    checkpoints: bool = False,
+    start: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
     """Find groups of accounts that one operator runs.
@@ -76,6 +93,12 @@ def link(
         Memory from which on the SQL engine spills to disk, such as ``"4GB"``.
     tmp_dir : path, optional
         Where it spills to.
+    checkpoints : bool, default False
+        Whether to keep the result of every stage beside ``out``, in ``OUT.checkpoints``, and to
+        start at the first stage that has none for these inputs and settings. Where frames are
+        among the inputs none are kept.
+    start : str, optional
+        The stage, of `STAGES`, to start at whatever is kept of it.
     progress : callable, optional
         Told in a few words what happens next.
 
@@ -121,15 +144,24 @@ def link(
     given = {name: table for name, table in inputs.items() if table is not None}
     if out is not None:
         check_place(out)
+    if start is not None and start not in STAGES:
+        raise ConfigError(f"start must be one of {list(STAGES)}; got {start!r}")
     clock = _Clock(progress or _say_nothing)
-    with (
-        clock.step("reading the input", "read"),
-        Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
-    ):
-        find = _template_finder(threads)
-        observed = observe(
-            engine, given, settings, find_templates=find, keep_alone=False, progress=clock.tell
-        )
+    stages = _open_stages(given, out if checkpoints else None, start, clock)
+
+    def read() -> Kept:
+        with (
+            clock.step("reading the input", "read"),
+            Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
+        ):
+            find, tell = _template_finder(threads), clock.tell
+            return _pack_observed(
+                observe(
+                    engine, given, settings, find_templates=find, keep_alone=False, progress=tell
+                )
+            )
+
+    observed = _unpack_observed(*stages.run("read", _choose_reading(settings), read))
     graph = build_graph(
         observed.accounts,
         observed.identifiers,
@@ -138,7 +170,7 @@ def link(
         alone=observed.alone,
     )
     strata = _find_strata(graph, settings.method)
-    found = _find_clusters(graph, strata, settings, seed, clock)
+    found = _find_clusters(graph, strata, settings, seed, clock, stages)
     with clock.step("describing clusters", "describe"):
         tables = _tabulate(found, settings.method)
     result = Result(
@@ -155,7 +187,9 @@ def link(
 class _Found:
     """What the method found."""
 
-    attribution: Attribution
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    probability: np.ndarray[Any, np.dtype[np.float64]]
+    evidence: pd.DataFrame
     q_value: np.ndarray[Any, np.dtype[np.float64]]
     kinds: pd.DataFrame
     # How many holders of each identifier have other things in common with each other.
@@ -181,6 +215,100 @@ class _Clock:
             "cpu_s": round(time.process_time() - cpu_start, 3),
             "peak_gb": round(_read_peak_gb(), 3),
         }
+
+    def list_steps(self) -> dict[str, Any]:
+        """Return what has been measured, as JSON."""
+        return {"seconds": dict(self.seconds), "stages": dict(self.stages)}
+
+    def add_steps(self, steps: dict[str, Any]) -> None:
+        """Take over what was measured when a stage was run."""
+        self.seconds |= steps["seconds"]
+        self.stages |= steps["stages"]
+
+
+class _Stages:
+    """Runs stages one after the other, each from its checkpoint where there is one."""
+
+    def __init__(
+        self, checkpoints: Checkpoints | None, key: str, start: str | None, clock: _Clock
+    ) -> None:
+        self.checkpoints = checkpoints
+        self.key = key
+        self.start = start
+        self.clock = clock
+        self.is_forced = False
+
+    def run(self, name: str, settings: Any, make: Callable[[], Kept]) -> Kept:
+        """Return what a stage makes from what the stages before it have made."""
+        self.key = make_key(self.key, name, settings)
+        self.is_forced |= name == self.start
+        kept = self.checkpoints
+        if kept is not None and not self.is_forced:
+            found = kept.recall(name, self.key)
+            if found is not None:
+                tables, said = found
+                self.clock.add_steps(said.pop("steps"))
+                return tables, said
+        before = set(self.clock.seconds)
+        tables, said = make()
+        if kept is not None:
+            measured = self.clock.list_steps()
+            steps = {
+                what: {step: cost for step, cost in costs.items() if step not in before}
+                for what, costs in measured.items()
+            }
+            kept.keep(name, self.key, tables, {**said, "steps": steps})
+        return tables, said
+
+
+def _open_stages(
+    given: dict[str, Any],
+    out: str | Path | None,
+    start: str | None,
+    clock: _Clock,
+) -> _Stages:
+    """Begin with what all stages depend on: the bytes of the input, and the program."""
+    if out is None:
+        return _Stages(None, "", start, clock)
+    clock.tell("looking for checkpoints")
+    digests = digest_inputs(given)
+    if digests is None:
+        return _Stages(None, "", start, clock)
+    libraries = {name: version(name) for name in LIBRARIES}
+    key = make_key(digests, __version__, _digest_program(), platform.python_version(), libraries)
+    return _Stages(Checkpoints(place_checkpoints(out)), key, start, clock)
+
+
+def _digest_program() -> str:
+    """Return the digest of the package's own source, as a changed method changes results."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _choose_reading(config: Config) -> dict[str, Any]:
+    """Return the settings that matter to reading."""
+    return {name: said for name, said in config.to_dict().items() if name != "method"}
+
+
+def _choose_method(config: Config, later: frozenset[str]) -> dict[str, Any]:
+    """Return the settings of the method, without those that matter to later stages only."""
+    method: dict[str, Any] = config.to_dict()["method"]
+    return {name: said for name, said in method.items() if name not in later}
+
+
+def _pack_observed(observed: Observed) -> Kept:
+    tables = {name: getattr(observed, name) for name in OBSERVED}
+    return tables, {"sources": [asdict(source) for source in observed.sources]}
+
+
+def _unpack_observed(tables: dict[str, pa.Table], said: dict[str, Any]) -> Observed:
+    sources = (
+        SourceInfo(**source | {"ignored": tuple(source["ignored"])}) for source in said["sources"]
+    )
+    return Observed(**tables, sources=tuple(sources))
 
 
 def _read_peak_gb() -> float:
@@ -235,50 +363,82 @@ def _find_clusters(
     config: Config,
     seed: int,
     clock: _Clock,
+    stages: _Stages,
 ) -> _Found:
     """Run the method on the graph."""
     method = config.method
-    with clock.step("judging kinds of identifiers", "kinds"):
-        determined = find_determined(graph)
-        dependent = find_dependent(graph, determined, frozenset(config.kinds))
-        graph = replace(graph, dependent=dependent)
-    with clock.step("counting overlaps of identifiers", "overlaps"):
-        edges = select_edges(graph, method.max_identifiers)
-        pairs = count_overlaps(graph, edges, method)
-    with clock.step("validating overlaps against chance", "validate"):
-        n_tests = count_tests(graph, edges, method)
-        expected = expect_overlaps(graph, pairs, strata)
-        background = measure_background(graph, edges, pairs, expected, frozenset(config.kinds))
-        expected *= background[
-            graph.kind_codes[pairs["left"].to_numpy()], graph.kind_codes[pairs["right"].to_numpy()]
-        ]
-        overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
-    with clock.step("weighing evidence", "evidence"):
-        weighed = corroborate_edges(graph, edges, overlaps, method)
-        corroborated = np.bincount(weighed["identifier"], minlength=graph.n_identifiers)
-        weighed = weighed[_tells_operators_apart(graph, weighed, method)]
-        linked = link_pairs(graph, edges, method)
-    with clock.step("finding communities", "communities"):
-        labels = find_communities(weighed, linked, graph.n_accounts, seed=seed)
-    with clock.step("attributing accounts", "attribution"):
-        attribution = attribute_accounts(graph, edges, labels, method, strata=strata)
-    with clock.step("judging clusters", "significance"):
-        q_value = judge_clusters(
-            graph,
-            edges,
-            attribution.labels,
-            strata,
-            _list_matches(attribution, method),
-            overlaps,
-            n_tests,
-        )
+    edges = select_edges(graph, method.max_identifiers)
+
+    def compare() -> Kept:
+        with clock.step("judging kinds of identifiers", "kinds"):
+            determined = find_determined(graph)
+            dependent = find_dependent(graph, determined, frozenset(config.kinds))
+            judged = replace(graph, dependent=dependent)
+        with clock.step("counting overlaps of identifiers", "overlaps"):
+            pairs = count_overlaps(judged, edges, method)
+        with clock.step("validating overlaps against chance", "validate"):
+            n_tests = count_tests(judged, edges, method)
+            expected = expect_overlaps(judged, pairs, strata)
+            background = measure_background(judged, edges, pairs, expected, frozenset(config.kinds))
+            left, right = (graph.kind_codes[pairs[side].to_numpy()] for side in ("left", "right"))
+            expected *= background[left, right]
+            overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
+        said = {
+            "determined": determined.tolist(),
+            "dependent": [list(pair) for pair in dependent],
+            "background": background.tolist(),
+            "n_tests": n_tests,
+        }
+        return {"overlaps": _to_arrow(overlaps)}, said
+
+    tables, said = stages.run("overlaps", _choose_method(config, AFTER_OVERLAPS), compare)
+    overlaps, n_tests = tables["overlaps"].to_pandas(), said["n_tests"]
+    determined, background = np.array(said["determined"], bool), np.array(said["background"], float)
+    graph = replace(graph, dependent=tuple((first, second) for first, second in said["dependent"]))
+
+    def group() -> Kept:
+        with clock.step("weighing evidence", "evidence"):
+            weighed = corroborate_edges(graph, edges, overlaps, method)
+            corroborated = np.bincount(weighed["identifier"], minlength=graph.n_identifiers)
+            weighed = weighed[_tells_operators_apart(graph, weighed, method)]
+            linked = link_pairs(graph, edges, method)
+        with clock.step("finding communities", "communities"):
+            labels = find_communities(weighed, linked, graph.n_accounts, seed=seed)
+        accounts, identifiers = {"label": labels}, {"corroborated": corroborated}
+        return {"accounts": pa.table(accounts), "identifiers": pa.table(identifiers)}, {}
+
+    settings = [_choose_method(config, AFTER_COMMUNITIES), seed]
+    tables, _ = stages.run("communities", settings, group)
+    labels = tables["accounts"]["label"].to_numpy()
+    corroborated = tables["identifiers"]["corroborated"].to_numpy()
+
+    def attribute() -> Kept:
+        with clock.step("attributing accounts", "attribution"):
+            attribution = attribute_accounts(graph, edges, labels, method, strata=strata)
+        with clock.step("judging clusters", "significance"):
+            matches = _list_matches(attribution, method)
+            found = attribution.labels
+            q_value = judge_clusters(graph, edges, found, strata, matches, overlaps, n_tests)
+        sure = _keep_sure(attribution, method)
+        members = pa.table({"label": sure.labels, "probability": sure.probability})
+        evidence, clusters = _to_arrow(sure.evidence), pa.table({"q_value": q_value})
+        return {"members": members, "evidence": evidence, "clusters": clusters}, {}
+
+    settings = [_choose_method(config, frozenset()), seed]
+    tables, _ = stages.run("attribution", settings, attribute)
     return _Found(
-        attribution=_keep_sure(attribution, method),
-        q_value=q_value,
+        labels=tables["members"]["label"].to_numpy(),
+        probability=tables["members"]["probability"].to_numpy(),
+        evidence=tables["evidence"].to_pandas(),
+        q_value=tables["clusters"]["q_value"].to_numpy(),
         kinds=tabulate_kinds(graph, determined, background),
         graph=graph,
         corroborated=corroborated,
     )
+
+
+def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
 def _tells_operators_apart(
@@ -323,10 +483,14 @@ def _keep_sure(attribution: Attribution, method: MethodConfig) -> Attribution:
 
 def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     """Turn codes back into ids; clusters are numbered from 1, the riskiest first."""
-    graph, attribution, q_value = found.graph, found.attribution, found.q_value
-    labels, probability = attribution.labels, attribution.probability
+    graph, labels, probability, evidence = (
+        found.graph,
+        found.labels,
+        found.probability,
+        found.evidence,
+    )
     table = describe_clusters(
-        graph, labels, probability, attribution.evidence, q_value, found.corroborated, method
+        graph, labels, probability, evidence, found.q_value, found.corroborated, method
     )
     member = np.flatnonzero(labels >= 0)
     table["first_account"] = pd.Series(member).groupby(labels[member]).min()
@@ -349,9 +513,7 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     return {
         "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],
         "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
-        "evidence": _tabulate_evidence(
-            graph, attribution.evidence[attribution.evidence["bits"] > 0], number
-        ),
+        "evidence": _tabulate_evidence(graph, evidence[evidence["bits"] > 0], number),
         "observations": _tabulate_observations(graph),
         "kinds": found.kinds,
     }

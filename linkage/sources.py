@@ -17,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -36,6 +37,7 @@ __all__ = [
     "Columns",
     "Source",
     "SourceFile",
+    "digest_inputs",
     "is_binary",
     "is_number",
     "is_text",
@@ -625,7 +627,44 @@ def _read_schema(path: Path, label: str) -> pa.Schema:
         return pq.read_schema(path)
 
 
+def digest_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]] | None:
+    """Return the SHA-256 digest of every file of the input.
+
+    Parameters
+    ----------
+    inputs : mapping of table -> path, folder, glob, frame, or a list of those
+
+    Returns
+    -------
+    list of (table, what the file is called, digest), or None
+        Sorted; None where frames are among the inputs, or a file cannot be read.
+
+    Raises
+    ------
+    MissingInputError
+        If a path names no file.
+    """
+    found = []
+    for table, given in inputs.items():
+        for item in given if isinstance(given, list | tuple) else [given]:
+            if not isinstance(item, str | Path):
+                return None
+            for path, label in _find_files(table, item).items():
+                try:
+                    found.append((table, label, _digest(path)))
+                except OSError:  # who opens it will say so
+                    return None
+    return sorted(found)
+
+
 def _digest(path: Path) -> str:
+    seen = path.stat()
+    return _digest_once(path, seen.st_mtime_ns, seen.st_size, seen.st_ino)
+
+
+@lru_cache(maxsize=4096)
+def _digest_once(path: Path, *_: int) -> str:
+    """Return the digest of a file; it is read again when it has changed."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

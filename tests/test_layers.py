@@ -14,6 +14,7 @@ LAYER = {
     "errors": 0.0,
     "schema": 1.0,
     "config": 1.1,
+    "checkpoints": 2.0,
     "datafiles": 2.0,
     "engine": 2.0,
     "frames": 2.0,

@@ -41,6 +41,10 @@ what next:
 
 A case folder holds clusters, members, evidence, rejected and observations as Parquet, and
 manifest.json. A case that stands at --out already is replaced; any other folder is refused.
+
+CASE.checkpoints, beside it, holds what each stage has made of the input, identifiers included: a
+run that was killed, or that is repeated with other settings, starts at the first stage that is out
+of date. Delete it whenever you like.
 """
 
 MAX_CLUSTERS: Final = 15  # rows of the summary table
@@ -68,6 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2, help="default: 2")
     parser.add_argument("--memory-limit", metavar="SIZE", help="spill to disk above it, as in 4GB")
     parser.add_argument("--tmp-dir", type=Path, metavar="DIR", help="where to spill to")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        choices=("read", "overlaps", "communities", "attribution"),
+        help="stage to start at, whatever CASE.checkpoints holds of it",
+    )
+    parser.add_argument(
+        "--no-checkpoints",
+        action="store_true",
+        help="keep nothing that the next run could start from; remove CASE.checkpoints",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
@@ -93,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(_announce(args, inputs), flush=True)
     started = time.perf_counter()
+    from linkage.checkpoints import remove_checkpoints
     from linkage.pipeline import link
 
     with _show_progress(quiet=args.quiet) as progress:
@@ -104,8 +120,12 @@ def run(args: argparse.Namespace) -> int:
             threads=args.threads,
             memory_limit=args.memory_limit,
             tmp_dir=args.tmp_dir,
+            checkpoints=not args.no_checkpoints,
+            start=args.start,
             progress=progress,
         )
+    if args.no_checkpoints:
+        remove_checkpoints(args.out)
     if not args.quiet:
         _print_summary(result, args.out, time.perf_counter() - started)
     return 0
