@@ -40,6 +40,8 @@ SETTINGS: Final = (
 )
 
 
+DEFAULT_MEMORY_LIMIT: Final = "60%"  # of the machine; the rest is for what the stages hold
+
 INTERRUPTED: Final = "Query interrupted"  # what DuckDB says when Ctrl-C stops a query
 
 
@@ -103,7 +105,7 @@ class Engine:
     threads : int, default 2
         Threads that a query may use, at least 1. Results never depend on it.
     memory_limit : str, optional
-        Memory from which on results spill to disk, such as ``"4GB"``; by default 80 % of the
+        Memory from which on results spill to disk, such as ``"4GB"``; by default 60 % of the
         machine's.
     tmp_dir : str or Path, optional
         Folder in which the engine makes its own temporary folder; the system's by default.
@@ -137,11 +139,10 @@ class Engine:
         options: dict[str, str | bool | int] = {
             "threads": threads,
             "temp_directory": str(self.tmp_dir / "spill"),
+            "memory_limit": DEFAULT_MEMORY_LIMIT if memory_limit is None else memory_limit,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        if memory_limit is not None:
-            options["memory_limit"] = memory_limit
         try:
             self._connection = duckdb.connect(":memory:", config=options)
         except duckdb.Error as error:

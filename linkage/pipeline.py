@@ -90,7 +90,8 @@ def link(
     threads : int, default 2
         Threads of the SQL engine and of the fingerprints. The result never depends on it.
     memory_limit : str, optional
-        Memory from which on the SQL engine spills to disk, such as ``"4GB"``.
+        Memory from which on the SQL engine spills to disk, such as ``"4GB"``; 60 % of the
+        machine's by default.
     tmp_dir : path, optional
         Where it spills to.
     checkpoints : bool, default False

@@ -126,3 +126,16 @@ def test_a_query_stopped_by_ctrl_c_is_a_keyboard_interrupt(said):
 def test_other_runtime_errors_stay_what_they_are():
     with pytest.raises(RuntimeError, match="no interrupt"), _explained(None):
         raise RuntimeError("no interrupt")
+
+
+def test_the_engine_leaves_memory_to_the_stages_by_default():
+    said = "SELECT current_setting('memory_limit') AS it"
+    with (
+        Engine() as engine,
+        Engine(memory_limit="60%") as other,
+        Engine(memory_limit="1GB") as less,
+    ):
+        (default,), (same,), (small,) = (
+            e.query(said).column("it").to_pylist() for e in (engine, other, less)
+        )
+    assert default == same != small

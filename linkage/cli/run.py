@@ -70,7 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="TOML", help="column names, kinds, settings")
     parser.add_argument("--seed", type=int, default=0, help="of community detection (default: 0)")
     parser.add_argument("--threads", type=int, default=2, help="default: 2")
-    parser.add_argument("--memory-limit", metavar="SIZE", help="spill to disk above it, as in 4GB")
+    parser.add_argument(
+        "--memory-limit",
+        metavar="SIZE",
+        help="spill to disk above it, as in 4GB; default: 60%% of the machine",
+    )
     parser.add_argument("--tmp-dir", type=Path, metavar="DIR", help="where to spill to")
     parser.add_argument(
         "--from",
