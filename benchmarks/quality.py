@@ -326,23 +326,32 @@ def _list_better(outcomes: list[Outcome]) -> list[str]:
 
 def _draw_calibration(outcomes: list[Outcome]) -> list[str]:
     """Compare linkage's q-values, risk, confidence and probabilities with the truth."""
-    header = ["world", "clusters at q <= 0.05", "of them not one operator", "realised",
-              "average precision by risk", "confidence off by", "membership off by",
-              "innocents in tier operator"]  # fmt: skip
+    header = ["world", "clusters at q <= 0.05", "of innocent groups", "of nobody",
+              "share of nobody", "average precision by risk", "confidence off by",
+              "membership off by", "innocents in tier operator"]  # fmt: skip
     rows = []
     for outcome in outcomes:
         if (found := outcome.evaluation) is None:
             continue
         counts = found.counts
         at = next((row for row in found.discoveries if row.q == NOMINAL_Q), None)
-        drawn = ["", "", ""]
+        drawn = ["", "", "", ""]
         if at is not None:
-            drawn = [f"{at.n_clusters:,}", f"{at.n_false:,}", _format(at.proportion)]
+            linked = at.n_false - at.n_unlinked
+            share = _format(at.n_unlinked / at.n_clusters) if at.n_clusters else ""
+            drawn = [f"{at.n_clusters:,}", f"{linked:,}", f"{at.n_unlinked:,}", share]
         figures = ("average_precision", "confidence_ece", "membership_ece")
         accused = f"{counts.n_innocents_in_operator_tier:,}" if counts.n_innocents else ""
         said = [_format(found[name].value) for name in figures]
         rows.append([outcome.world, *drawn, *said, accused])
-    return _table(header, rows) if rows else ["linkage was not run."]
+    if not rows:
+        return ["linkage was not run."]
+    told = (
+        "A q-value is about whether accounts are linked at all: a household or an office at "
+        f"q <= {NOMINAL_Q:g} is a right discovery, a cluster in which nobody has a majority a "
+        "wrong one. Whether it is an operator is for tier, risk and confidence to say."
+    )
+    return [told, "", *_table(header, rows)]
 
 
 def _detail(outcomes: list[Outcome]) -> list[str]:

@@ -196,7 +196,7 @@ def test_the_report_says_where_others_do_better_and_what_linkage_said_of_itself(
     better = text.split("## Where others do better")[1].split("##")[0]
     assert "operator F1 0.857 against splink 1.000" in better
     assert "fraudar" not in better
-    assert "| w | 1 | 0 | 0.000 | 1.000 | 0.200 |  | 0 |" in text
+    assert "| w | 1 | 0 | 0 | 0.000 | 1.000 | 0.200 |  | 0 |" in text
 
 
 def test_the_report_of_nothing_has_no_rows():
