@@ -33,8 +33,17 @@ SEED: Final = 3
 FULL: Final = 1_000_000  # innocents of the preset
 TABLES: Final = ("events", "payments", "accounts")
 KINDS: Final = ("ip", "device_id", "user_agent", "tls_fingerprint", "prompt_fingerprint")
-TARGET_RATIO: Final = 2.5  # CPU beside the yardstick's
-TARGET_GROWTH: Final = 0.05  # beyond the yardstick's exponent
+STAGES: Final = [
+    "read",
+    "kinds",
+    "overlaps",
+    "validate",
+    "evidence",
+    "communities",
+    "attribution",
+    "significance",
+    "describe",
+]
 
 # Keys of 64 bits in place of strings. All columns are read, so that no statistics of the files can
 # answer, and the groups are consumed, not kept.
@@ -292,7 +301,7 @@ def write_tables(rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
             f"| {f['n_strangers']:,} of {f['n_innocents']:,} |"
         )
     lines += ["", "By stage: CPU seconds, and the process's peak up to its end in GB.", ""]
-    names = list(rows[-1]["manifest"]["stages"])
+    names = [name for name in STAGES if name in rows[-1]["manifest"]["stages"]]
     lines.append("| stage | " + " | ".join(f"{size:,}" for size in sizes) + " |")
     lines.append("|---|" + "---|" * len(sizes))
     for name in names:
