@@ -19,6 +19,10 @@ function fade(hex, alpha) {
   return `#${[...channels, 255 * alpha].map((c) => Math.round(c).toString(16).padStart(2, "0")).join("")}`;
 }
 
+function shorten(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
 function fitScale(data) {
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let i = 0; i < data.n; i++) {
@@ -47,7 +51,7 @@ function drawn(data) {
     });
   }
   const kept = data.strongest.subarray(0, MAX_DRAWN_EDGES);
-  const alpha = kept.length > 20_000 ? 0.06 : kept.length > 2000 ? 0.14 : 0.35;
+  const alpha = Math.min(0.35, Math.max(0.04, 5 / Math.sqrt(kept.length))); // fainter where they crowd
   for (const e of kept) {
     const colour = data.colours[data.family[data.target[e]]] || data.account_colour;
     graph.addEdgeWithKey(String(e), String(data.source[e]), String(data.target[e]), {
@@ -181,12 +185,25 @@ function render({ model, el }) {
     minCameraRatio: 0.01,
     maxCameraRatio: 3,
     defaultDrawNodeHover: drawHover,
+    defaultDrawNodeLabel: drawLabel,
   });
 
-  function drawHover(context, node) {
-    const name = data.labels[Number(node.key)] || "";
+  // A rim of paper keeps a label readable over marks and lines.
+  function drawLabel(context, node) {
+    if (!node.label) return;
     context.font = "12px system-ui, sans-serif";
-    const label = name.length > 60 ? `${name.slice(0, 59)}…` : name;
+    context.lineWidth = 3;
+    context.lineJoin = "round";
+    context.strokeStyle = theme.paper;
+    context.fillStyle = theme.ink;
+    const at = [shorten(node.label, 28), node.x + node.size + 3, node.y + 4];
+    context.strokeText(...at);
+    context.fillText(...at);
+  }
+
+  function drawHover(context, node) {
+    const label = shorten(data.labels[Number(node.key)] || "", 60);
+    context.font = "12px system-ui, sans-serif";
     const width = context.measureText(label).width;
     context.fillStyle = theme.paper;
     context.strokeStyle = theme.ink;
