@@ -92,6 +92,7 @@ class Result:
             account's: how its evidence adds up. By default all clusters.
         background : Background, optional
             Brings sign-ups and bans to a cluster's timeline; see `linkage.desk.read_background`.
+            By default the accounts file of the run, if it is there unchanged.
 
         Returns
         -------
@@ -104,13 +105,14 @@ class Result:
         InputError
             If altair is not installed.
         """
-        from linkage.desk import charts
+        from linkage.desk import charts, find_background
 
         if what is None:
             return charts.chart_clusters(self)
         if isinstance(what, str):
             return charts.chart_account(self, what)
-        return charts.chart_cluster(self, what, background)
+        beside = background or find_background(self.manifest)
+        return charts.chart_cluster(self, what, beside)
 
     def plot(self, cluster_id: int, *, max_nodes: int = 60_000) -> Any:
         """Open a cluster's graph as an interactive widget (extra ``notebook``).
@@ -157,7 +159,8 @@ class Result:
         redact : bool
             For outside readers: names become numbers, times days; texts are left out.
         background : Background, optional
-            Brings sign-ups, bans and what the prompts aim at.
+            Brings sign-ups, bans and what the prompts aim at. By default the accounts file of the
+            run, if it is there unchanged.
 
         Returns
         -------
@@ -175,7 +178,8 @@ class Result:
         settings = desk.DossierSettings(redact=redact)
         if cluster_id is None:
             return desk.write_page(desk.render_overview(self, settings=settings), path)
-        page = desk.render_dossier(self, cluster_id, background=background, settings=settings)
+        beside = background or desk.find_background(self.manifest)
+        page = desk.render_dossier(self, cluster_id, background=beside, settings=settings)
         return desk.write_page(page, path)
 
     def explain(self, a: int | str, b: str | None = None) -> Explanation:

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 import linkage
@@ -73,3 +74,15 @@ def test_an_empty_result_shows_itself(ring):
     nothing = linkage.link(observations=alone)
     assert "0 clusters" in nothing._repr_html_()
     assert nothing.charts().to_dict()
+
+
+def test_a_riskier_cluster_keeps_its_label_where_two_would_overlap():
+    from linkage.desk.charts import _spread_labels
+
+    clusters = pd.DataFrame({"n_accounts": [50, 51, 5, 50], "confidence": [1.0, 1.0, 1.0, 0.2]})
+    assert _spread_labels(clusters).index.tolist() == [0, 2, 3]
+
+
+def test_a_clusters_timeline_shows_the_bans_of_the_runs_accounts(demo_result):
+    happened = {row.get("happened") for row in read_values(demo_result.charts(1))}
+    assert {"signed up", "banned", "signed up soon after a ban"} <= happened

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from linkage.errors import InputError
-
-if TYPE_CHECKING:
-    from linkage.desk import Background
-    from linkage.result import Result
 
 __all__ = ["add_arguments", "run"]
 
@@ -95,18 +90,8 @@ def run(args: argparse.Namespace) -> int:
     if args.cluster is None:
         page = desk.render_overview(result, settings=settings)
     else:
-        page = desk.render_dossier(
-            result, args.cluster, background=_find_background(result, args), settings=settings
-        )
+        background = desk.find_background(result.manifest, args.accounts, args.prints)
+        page = desk.render_dossier(result, args.cluster, background=background, settings=settings)
     path = desk.write_page(page, args.out)
     print(f"wrote {path}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser")
     return 0
-
-
-def _find_background(result: Result, args: argparse.Namespace) -> Background:
-    from linkage import desk
-
-    found = args.accounts or desk.find_accounts_file(result.manifest)
-    used = [entry for entry in result.manifest.get("inputs", []) if entry["table"] == "accounts"]
-    columns = used[0].get("columns", {}) if len(used) == 1 else {}
-    return desk.read_background(found, args.prints, columns=columns)

@@ -6,7 +6,12 @@ about a cluster; `dossier` prints it as a page, `charts` draws it, `display` sho
 ``report`` and ``notebook`` and is imported only where it is used.
 """
 
-from linkage.desk.background import Background, find_accounts_file, read_background
+from linkage.desk.background import (
+    Background,
+    find_accounts_file,
+    find_background,
+    read_background,
+)
 from linkage.desk.dossier import DossierSettings, render_dossier, render_overview, write_page
 from linkage.desk.facts import ClusterFacts, gather_facts
 from linkage.desk.purposes import Purpose, load_purposes
@@ -17,6 +22,7 @@ __all__ = [
     "DossierSettings",
     "Purpose",
     "find_accounts_file",
+    "find_background",
     "gather_facts",
     "load_purposes",
     "read_background",

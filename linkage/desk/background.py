@@ -14,7 +14,7 @@ from linkage.errors import InputError, MissingInputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Background", "find_accounts_file", "read_background"]
+__all__ = ["Background", "find_accounts_file", "find_background", "read_background"]
 
 _ATTRIBUTES: Final = ("account_id", "created_at", "banned_at", "status", "country")
 _TIMES: Final = ("created_at", "banned_at")
@@ -89,6 +89,34 @@ def read_background(
         accounts=None if accounts is None else _read_accounts(Path(accounts), columns or {}),
         templates=None if prints is None else _read_templates(Path(prints)),
     )
+
+
+def find_background(
+    manifest: Mapping[str, Any],
+    accounts: str | Path | None = None,
+    prints: str | Path | None = None,
+) -> Background:
+    """Read what is given, and the accounts file of the run where none is.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The case's; it says under which names the run found the columns.
+    accounts, prints : path, optional
+        As in `read_background`.
+
+    Returns
+    -------
+    Background
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    used = [entry for entry in manifest.get("inputs", []) if entry.get("table") == "accounts"]
+    columns = used[0].get("columns", {}) if len(used) == 1 else {}
+    return read_background(accounts or find_accounts_file(manifest), prints, columns=columns)
 
 
 def _read_accounts(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:

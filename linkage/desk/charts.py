@@ -99,14 +99,26 @@ def chart_clusters(case: CaseTables) -> Any:
     dots = base.mark_point(filled=True, opacity=0.8).encode(
         x=x,
         y=y,
-        size=alt.Size("risk:Q", scale=alt.Scale(range=[40, 420], domain=[0, 1])),
+        size=alt.Size("risk:Q", scale=alt.Scale(range=[30, 220], domain=[0, 1])),
         color=alt.Color("tier:N", scale=scale),
         shape=alt.Shape("tier:N", scale=alt.Scale(domain=tiers)),
         tooltip=["cluster_id:N", "tier:N", "n_accounts:Q", "confidence:Q", "risk:Q", "families:N"],
     )
-    top = alt.Chart(_plain(table.head(8))).mark_text(align="left", dx=11, color="#777")
+    top = alt.Chart(_plain(_spread_labels(table.head(8)))).mark_text(dy=-14, color="#777")
     layers = dots + top.encode(x=x, y=y, text="cluster_id:N")
     return layers.properties(width=_WIDTH, height=280)
+
+
+def _spread_labels(clusters: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the ids that would be written over one of a riskier cluster."""
+    place = np.column_stack(
+        [np.log(clusters["n_accounts"].to_numpy(float)) / 0.12, clusters["confidence"] / 0.06]
+    )
+    kept: list[int] = []
+    for row in range(len(clusters)):
+        if all(np.abs(place[row] - place[other]).max() >= 1 for other in kept):
+            kept.append(row)
+    return clusters.iloc[kept]
 
 
 @_offline
@@ -125,14 +137,19 @@ def chart_timeline(case: CaseTables, cluster_id: int, background: Background | N
     altair.VConcatChart
         Above the accounts between their first and last observation, below what happened by day.
     """
+    return _draw_timeline(gather_facts(case, cluster_id, background))
+
+
+def _draw_timeline(facts: ClusterFacts) -> Any:
     alt = import_extra("altair", "notebook")
-    facts = gather_facts(case, cluster_id, background)
+    cluster_id = facts.cluster["cluster_id"]
     joined = "signed up" if facts.has_accounts else "first seen"
     kinds = {"joined": joined, "banned": "banned", "successors": "signed up soon after a ban"}
     shown = [name for name in kinds if len(facts.days) and facts.days[name].any()]
     long = facts.days.melt("day", shown, "happened", "accounts").replace({"happened": kinds})
     long = long[long["accounts"] > 0]
-    x = alt.X("day:T", title=None)
+    axis = alt.Axis(format="%d %b", labelFlush=True, tickCount=8, grid=False)
+    x = alt.X("day:T", title=None, axis=axis)
     area = (
         alt.Chart(_plain(facts.days), title=f"Cluster {cluster_id}: accounts active")
         .mark_area(color="#86b6dc", interpolate="step-after")
@@ -144,12 +161,12 @@ def chart_timeline(case: CaseTables, cluster_id: int, background: Background | N
         alt.Chart(_plain(long))
         .mark_bar()
         .encode(
-            x=alt.X("yearmonthdate(day):T", title=None),
+            x=alt.X("yearmonthdate(day):T", title=None, axis=axis),
             y=alt.Y("accounts:Q", title="accounts", axis=alt.Axis(tickMinStep=1)),
             color=alt.Color("happened:N", scale=colours, legend=None),
             row=alt.Row("happened:N", title=None, sort=list(kinds.values()),
-                        header=alt.Header(labelAngle=0, labelAlign="left", labelLimit=180,
-                                          labelOrient="top")),
+                        header=alt.Header(labelAngle=0, labelAnchor="start", labelLimit=180,
+                                          labelOrient="top", labelPadding=2)),
             tooltip=["day:T", "happened:N", "accounts:Q"],
         )
         .properties(width=_WIDTH, height=46)
@@ -172,8 +189,12 @@ def chart_cells(case: CaseTables, cluster_id: int) -> Any:
         Up to 60 accounts (evenly spread from the surest to the least sure) and 60 identifiers,
         ordered so that accounts that share more stand together: blocks are cells of an operation.
     """
+    return _draw_cells(case, gather_facts(case, cluster_id))
+
+
+def _draw_cells(case: CaseTables, facts: ClusterFacts) -> Any:
     alt = import_extra("altair", "notebook")
-    facts = gather_facts(case, cluster_id)
+    cluster_id = facts.cluster["cluster_id"]
     accounts = spread_rows(facts.members, MAX_CELLS)["account_id"]
     turn = facts.identifiers.groupby("family").cumcount()
     order = turn.sort_values(kind="stable").index[:MAX_CELLS]
@@ -190,6 +211,7 @@ def chart_cells(case: CaseTables, cluster_id: int) -> Any:
     )
     lines = list(dict.fromkeys(_clean(chosen["kind"] + " " + chosen["value"])))
     colours = find_family_colours(facts.families["family"])
+    most = max(round(float(table["bits"].max()), 1), 1.0) if len(table) else 1.0
     return (
         alt.Chart(
             _plain(table.drop(columns=["account_id", "value"])),
@@ -203,7 +225,7 @@ def chart_cells(case: CaseTables, cluster_id: int) -> Any:
                     axis=alt.Axis(labelLimit=260, labelFontSize=9)),
             color=alt.Color("family:N", scale=alt.Scale(domain=list(colours),
                                                         range=list(colours.values()))),
-            opacity=alt.Opacity("bits:Q", scale=alt.Scale(domain=[0, 12], range=[0.25, 1.0],
+            opacity=alt.Opacity("bits:Q", scale=alt.Scale(domain=[0, most], range=[0.3, 1.0],
                                                           clamp=True)),
             tooltip=["account", "identifier", "family", alt.Tooltip("bits:Q", format=".1f")],
         )
@@ -259,11 +281,13 @@ def chart_account(case: CaseTables, account: str) -> Any:
         .mark_bar(height={"band": 0.8})
         .encode(
             x=alt.X("start:Q", title="bits, added up (a family stops at its cap)"),
-            x2="end:Q",
+            x2=alt.X2("end:Q"),
             y=alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=300)),
             color=alt.Color("family:N", scale=alt.Scale(domain=list(colours),
                                                         range=list(colours.values()))),
-            tooltip=["label", "family", alt.Tooltip("bits:Q", format=".2f")],
+            # Written out: what a bare name means takes altair as long as all the rest.
+            tooltip=[alt.Tooltip("label:N"), alt.Tooltip("family:N"),
+                     alt.Tooltip("bits:Q", format=".2f")],
         )
         .properties(width=_WIDTH, height=alt.Step(17))
     )  # fmt: skip
@@ -387,7 +411,8 @@ def _draw_splits(facts: ClusterFacts) -> Any:
                   "split")
         .mark_line(point=True)
         .encode(
-            x=alt.X("removed:Q", title="identifiers taken away, the most widely held first"),
+            x=alt.X("removed:Q", title="identifiers taken away, the most widely held first",
+                    scale=alt.Scale(nice=False)),
             y=alt.Y("accounts:Q", title="accounts that stay connected"),
             color=alt.Color("part:N", scale=colours, title=None),
             strokeDash=alt.StrokeDash("part:N", legend=None),
@@ -416,8 +441,8 @@ def chart_cluster(case: CaseTables, cluster_id: int, background: Background | No
     facts = gather_facts(case, cluster_id, background)
     return alt.vconcat(
         _draw_families(facts),
-        chart_timeline(case, cluster_id, background),
-        chart_cells(case, cluster_id),
+        _draw_timeline(facts),
+        _draw_cells(case, facts),
         _draw_splits(facts),
     ).resolve_scale(color="independent", opacity="independent", strokeDash="independent")
 
