@@ -184,3 +184,35 @@ def test_the_bundle_names_no_other_place():
     assert "http://www.w3.org/2000/svg" in code
     assert "https://" not in code.replace("https://github.com", "")
     assert "MIT" in (static / "NOTICE.txt").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_cluster_of_25_000_accounts_is_drawn_filtered_and_played(tmp_path, scheme):
+    require_chromium()
+    from benchmarks.desk import make_result
+
+    large = make_result(25_000)
+    file = write_widget_page(large, 1, tmp_path / "large.html")
+    with open_page(file, color_scheme=scheme) as page:
+        page.wait_for_function("window.ready", timeout=120_000)
+        n_links = len(large.observations)
+        n_identifiers = len(large.observations[["kind", "value"]].drop_duplicates())
+        assert read_status(page)[:3] == (25_000, n_identifiers, n_links)
+        assert len(page.locator(".lk-canvas").screenshot()) > 100_000
+        first = page.get_by_label("Day").get_attribute("min")
+        page.get_by_label("Day").fill(str(int(first) + 2))
+        assert 0 < read_status(page)[2] < n_links / 10
+        assert [told for told in page.told if not told.startswith(("blob:", "file:"))] == []
+
+
+def test_the_report_of_25_000_accounts_opens_and_prints(tmp_path):
+    require_chromium()
+    from benchmarks.desk import make_result
+
+    file = make_result(25_000).report(tmp_path / "large.html", 1)
+    assert file.stat().st_size < 1_000_000
+    with open_page(file, color_scheme="dark") as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+        assert page.told == [file.as_uri()]
+        pdf = page.pdf(format="A4")
+        assert 20 < pdf.count(b"/Type /Page\n") < 60
