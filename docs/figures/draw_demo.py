@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.collections import LineCollection
 
 import linkage
@@ -29,9 +30,12 @@ def main() -> None:
     nodes = nodes[keep]
     edges = edges[edges["target"].isin(nodes["id"])]
     nodes = add_viz(nodes, edges)
-    own = nodes[nodes["type"] == "account"]
-    near = nodes["x"].between(own["x"].min(), own["x"].max())
-    nodes = nodes[near & nodes["y"].between(own["y"].min(), own["y"].max())]
+    own = nodes[nodes["type"] == "account"].groupby("cluster_id")[["x", "y"]]
+    centre = nodes[["cluster_id"]].join(own.mean(), on="cluster_id")[["x", "y"]]
+    radius = nodes["cluster_id"].map((own.max() - own.min()).max(axis=1) / 2)
+    away = np.hypot(*(nodes[["x", "y"]] - centre).to_numpy(float).T)
+    # What is mostly held by others lies far outside.
+    nodes = nodes[away <= 1.05 * radius.to_numpy(float)]
     edges = edges[edges["source"].isin(nodes["id"]) & edges["target"].isin(nodes["id"])]
     place = nodes.set_index("id")[["x", "y"]]
     lines = list(
