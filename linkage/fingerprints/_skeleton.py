@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from linkage.fingerprints._prints import PrintTable
 from linkage.fingerprints._redact import redact
 from linkage.fingerprints._shared import SharedPrints
 
-__all__ = ["SLOT", "draw_skeleton", "draw_skeletons", "pick_examples"]
+__all__ = ["SLOT", "Drawn", "draw_skeleton", "draw_skeletons", "pick_examples"]
 
 SLOT: Final = "‹…›"
 _EXAMPLES: Final = 6  # prompts compared, of different accounts and texts
@@ -141,7 +141,30 @@ def pick_examples(
         ranks,
         picked,
     )
+    _pair_singles(picked, rows, table)
     return picked
+
+
+def _pair_singles(
+    picked: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], table: PrintTable
+) -> None:
+    """Give each example that stands alone another account's prompt of the same words, if any.
+
+    A skeleton shows what two accounts have in common. From one prompt alone, everything that its
+    account wrote would be shown.
+    """
+    single = np.flatnonzero((picked[:, 0] >= 0) & (picked[:, 1] < 0))
+    alone = picked[single, 0]
+    same = rows[np.isin(table.contents[rows], table.contents[alone])]
+    same = same[np.argsort(table.contents[same], kind="stable")]  # by account within a content
+    contents = table.contents[same]
+    first = np.searchsorted(contents, table.contents[alone], side="left")
+    end = np.searchsorted(contents, table.contents[alone], side="right")
+    for slot, row, low, high in zip(single, alone, first, end, strict=True):
+        others = same[low:high]
+        others = others[table.codes[others] != table.codes[row]]
+        if len(others):
+            picked[slot, 1] = others[0]
 
 
 def draw_skeleton(examples: list[str]) -> str | None:
@@ -198,10 +221,17 @@ def _compose(pieces: list[str], at: list[int], is_common: list[bool]) -> str:
     return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1].rstrip() + "…"
 
 
+class Drawn(NamedTuple):
+    """A template in words."""
+
+    skeleton: str | None  # what two accounts or more have in common, redacted
+    example: str | None  # the prompt that shows most of it, as it came
+
+
 def draw_skeletons(
     picked: npt.NDArray[np.int64], fetch: Callable[[npt.NDArray[np.int64]], pa.Array]
-) -> Iterable[str | None]:
-    """Draw a skeleton for each row of `picked`.
+) -> Iterable[Drawn]:
+    """Draw a skeleton for each row of `picked` that has two prompts at least.
 
     Parameters
     ----------
@@ -212,9 +242,11 @@ def draw_skeletons(
 
     Yields
     ------
-    str or None
+    Drawn
     """
     rows = np.unique(picked[picked >= 0])
     texts = dict(zip(rows.tolist(), fetch(rows).to_pylist(), strict=True))
-    for examples in picked.tolist():
-        yield draw_skeleton([texts[row] for row in examples if row >= 0])
+    for places in picked.tolist():
+        examples = [texts[row] for row in places if row >= 0]
+        skeleton = draw_skeleton(examples) if len(examples) > 1 else None
+        yield Drawn(skeleton, examples[0] if examples else None)

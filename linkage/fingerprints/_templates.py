@@ -16,6 +16,7 @@ from linkage.fingerprints.config import FingerprintConfig
 if TYPE_CHECKING:
     from linkage.fingerprints._holdings import Holdings
     from linkage.fingerprints._prints import PrintTable
+    from linkage.fingerprints._skeleton import Drawn
 
 __all__ = ["Templates", "templates"]
 
@@ -107,6 +108,7 @@ def templates(
     key: bytes = b"",
     threads: int = 2,
     known: Sequence[str] = (),
+    example_characters: int = 0,
 ) -> Templates:
     """Find the templates behind prompts, and who used which.
 
@@ -122,11 +124,15 @@ def templates(
         Threads; the outcome does not depend on them.
     known : sequence of str, optional
         Prompts of public tools; what they explain is marked public.
+    example_characters : int, optional
+        Adds a column `example` with so much of one prompt, as it came, of each template that has a
+        skeleton. By default no text leaves but in skeletons.
 
     Returns
     -------
     Templates
-        `templates` with template_id, skeleton (null beyond `max_skeletons`), n_accounts,
+        `templates` with template_id, skeleton (null beyond `max_skeletons`, and where no two
+        accounts' prompts were at hand to compare), n_accounts,
         n_prompts, public, first_seen, last_seen, by template_id; `holdings` with account_id (of
         the type that came), template_id, count (prompts), first_seen, last_seen, by account and
         template. Times are UTC; naive ones are taken for UTC.
@@ -181,9 +187,9 @@ def templates(
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
     if not is_kept.all():
         holdings = holdings.select(is_kept[holdings.labels])
-    skeletons = np.full(n_labels, None, object)
     wanted = _widest(holdings, n_labels, config.max_skeletons)
-    skeletons[wanted] = _draw(batches, sample, (table, shared, order, labels), wanted)
+    drawn = _draw(batches, sample, (table, shared, order, labels), wanted)
+    texts = _lay_out(drawn, wanted, n_labels, example_characters)
     names = _name_labels(labels, shared.values, is_core, key)
     every_shingle = _prints.Winnower(replace(config, window=1), key)
     public = _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
@@ -196,7 +202,7 @@ def templates(
     )  # what follows needs the holdings only, and much room
     public |= _public.find_public(holdings, len(table.accounts), n_labels, config, threads=threads)
     return Templates(
-        templates=_tabulate_templates(holdings, names, skeletons, public, table.times_us),
+        templates=_tabulate_templates(holdings, names, texts, public, table.times_us),
         _held=_sort_holdings(holdings, names, table),
         counts={
             "prompts": len(table.codes),
@@ -216,7 +222,7 @@ def _widest(holdings: "Holdings", n_labels: int, n: int) -> npt.NDArray[np.int64
 
 def _draw(
     source: Any, sample: Any, found: tuple[Any, Any, Any, Any], wanted: npt.NDArray[np.int64]
-) -> list[str | None]:
+) -> "list[Drawn]":
     """Draw the skeletons of some templates."""
     from linkage.fingerprints._skeleton import draw_skeletons, pick_examples
     from linkage.fingerprints._texts import can_be_read_twice, make_reader
@@ -227,7 +233,24 @@ def _draw(
     has_enough = np.count_nonzero(examples >= 0, axis=1) >= _EXAMPLES
     if not has_enough.all() and can_be_read_twice(source):
         examples, fetch = pick_examples(*found, wanted), make_reader(source)
+    else:
+        examples = sample.settle(examples, found[0].codes, found[0].contents)
     return list(draw_skeletons(examples, fetch))
+
+
+def _lay_out(
+    drawn: "list[Drawn]", wanted: npt.NDArray[np.int64], n_labels: int, example_characters: int
+) -> dict[str, npt.NDArray[np.object_]]:
+    """Return the columns of text, by label."""
+    skeleton = np.full(n_labels, None, object)
+    skeleton[wanted] = [one.skeleton for one in drawn]
+    if not example_characters:
+        return {"skeleton": skeleton}
+    example = np.full(n_labels, None, object)
+    example[wanted] = [
+        None if one.example is None else one.example[:example_characters] for one in drawn
+    ]
+    return {"skeleton": skeleton, "example": example}
 
 
 def _name_labels(
@@ -273,7 +296,7 @@ def _spell(names: npt.NDArray[np.uint64]) -> pa.Array:
 def _tabulate_templates(
     holdings: "Holdings",
     names: npt.NDArray[np.uint64],
-    skeletons: npt.NDArray[np.object_],
+    texts: dict[str, npt.NDArray[np.object_]],
     public: npt.NDArray[np.bool_],
     times_us: npt.NDArray[np.int64] | None,
 ) -> pa.Table:
@@ -287,12 +310,17 @@ def _tabulate_templates(
     return pa.table(
         {
             "template_id": _spell(names[kept]),
-            "skeleton": pa.array(skeletons[kept].tolist(), pa.string()),
+            "skeleton": pa.array(texts["skeleton"][kept].tolist(), pa.string()),
             "n_accounts": n_accounts[kept].astype(np.int64),
             "n_prompts": n_prompts[kept],
             "public": public[kept],
             "first_seen": _make_times(first[kept]),
             "last_seen": _make_times(last[kept]),
+        }
+        | {
+            name: pa.array(column[kept].tolist(), pa.string())
+            for name, column in texts.items()
+            if name != "skeleton"
         }
     )
 

@@ -18,6 +18,7 @@ __all__ = ["TextSample", "can_be_read_twice", "make_reader"]
 
 _ROWS: Final = 100_000
 _BYTES: Final = 64 << 20
+_ROOM: Final = 16  # bytes that a text takes beside its letters
 
 
 def can_be_read_twice(source: Any) -> bool:
@@ -66,7 +67,8 @@ class TextSample:
         self._hashes.append(hashes)
         self._texts.append(texts)
         self._n_rows += len(rows)
-        self._n_bytes += texts.nbytes
+        # not `nbytes`, which depends on the batches: which texts stay must not
+        self._n_bytes += _ROOM * len(rows) + (pc.sum(pc.binary_length(texts)).as_py() or 0)
 
     def _gather(self) -> None:
         self._rows = [np.concatenate(self._rows)]
@@ -83,6 +85,47 @@ class TextSample:
         """Return the texts of some rows of the sample."""
         self._gather()
         return self._texts[0].take(pa.array(np.searchsorted(self._rows[0], rows)))
+
+    def settle(
+        self,
+        picked: npt.NDArray[np.int64],
+        codes: npt.NDArray[np.int32],
+        contents: npt.NDArray[np.uint32],
+    ) -> npt.NDArray[np.int64]:
+        """Replace rows of the sample by those of the same account and words that sort first.
+
+        Prompts of the same words may differ in case and signs; which of them is picked must not
+        depend on the order in which they came.
+
+        Parameters
+        ----------
+        picked : ndarray of int64
+            Rows of the sample; -1 for none.
+        codes : ndarray of int32, shape (n prompts,)
+            Their accounts.
+        contents : ndarray of uint32, shape (n prompts,)
+            The hash of their words, by which the sample was drawn: what agrees is in it together.
+
+        Returns
+        -------
+        ndarray of int64
+        """
+        is_row = picked >= 0
+        if not is_row.any():
+            return picked
+
+        def make_keys(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+            return codes[rows].astype(np.uint64) << np.uint64(32) | contents[rows]
+
+        wanted = make_keys(picked[is_row])
+        rows = self.rows[np.isin(make_keys(self.rows), wanted)]
+        keys = make_keys(rows)
+        table = pa.table({"key": keys, "text": self.fetch(rows)})
+        order = pc.sort_indices(table, [("key", "ascending"), ("text", "ascending")]).to_numpy()
+        firsts = order[np.searchsorted(keys[order], wanted)]
+        settled = picked.copy()
+        settled[is_row] = rows[firsts]
+        return settled
 
 
 def make_reader(source: Any) -> Callable[[npt.NDArray[np.int64]], pa.Array]:
