@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkage.errors import CaseError
+from linkage.prompts import TEMPLATES
 from linkage.result import TABLES, Result
 from linkage.schema import CASE_TABLES
 
@@ -68,6 +69,7 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             ("comes_with", pa.string()),
         ]
     ),
+    "templates": TEMPLATES,
     "rejected": pa.schema(
         [
             ("source", pa.string()),
@@ -157,8 +159,9 @@ def write_case(result: Result, path: str | Path) -> Path:
         raise CaseError(f"cannot write to {str(parent)!r}: {error.strerror}") from error
     try:
         for name in TABLES:
+            frame = getattr(result, name)
             table = pa.Table.from_pandas(
-                getattr(result, name), schema=SCHEMAS[name], preserve_index=False
+                frame, schema=_choose_schema(name, frame), preserve_index=False
             )
             pq.write_table(
                 table.replace_schema_metadata(None), draft / f"{name}.parquet", compression="zstd"
@@ -172,6 +175,13 @@ def write_case(result: Result, path: str | Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return place
+
+
+def _choose_schema(name: str, frame: pd.DataFrame) -> pa.Schema:
+    """Return a table's schema; texts of prompts are a column only where a run was to keep them."""
+    if name == "templates" and "example" in frame:
+        return TEMPLATES.append(pa.field("example", pa.string()))
+    return SCHEMAS[name]
 
 
 def read_case(path: str | Path) -> Result:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from linkage.prompts import spell_templates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,8 +44,9 @@ class Explanation:
     def __repr__(self) -> str:
         """Return the explanation as text."""
         shown = self.table.head(MAX_ROWS)
-        if "value" in shown:
-            shown = shown.assign(value=shown["value"].map(_shorten))
+        for name in ("value", "skeleton"):
+            if name in shown:
+                shown = shown.assign(**{name: shown[name].map(_shorten)})
         lines = [self.title, *(f"  {sentence}" for sentence in self.sentences)]
         if len(shown):
             text = shown.to_string(index=False, float_format="{:.1f}".format)
@@ -60,7 +63,10 @@ class Explanation:
 
 
 def explain_cluster(
-    cluster: pd.Series[Any], members: pd.DataFrame, evidence: pd.DataFrame
+    cluster: pd.Series[Any],
+    members: pd.DataFrame,
+    evidence: pd.DataFrame,
+    templates: pd.DataFrame | None = None,
 ) -> Explanation:
     """Explain a cluster by the identifiers that hold it together.
 
@@ -72,12 +78,15 @@ def explain_cluster(
         Its members.
     evidence : pandas.DataFrame
         Its evidence.
+    templates : pandas.DataFrame, optional
+        What prompts have in common, with the columns of `linkage.prompts.TEMPLATES`.
 
     Returns
     -------
     Explanation
         The table has ``family``, ``kind``, ``value``, ``members`` (that hold it), ``share`` of the
-        cluster, ``everyone`` (accounts that hold it anywhere), ``bits`` (mean).
+        cluster, ``everyone`` (accounts that hold it anywhere), ``bits`` (mean), and where a
+        template can be read, ``skeleton``.
     """
     n = int(cluster["n_accounts"])
     table = (
@@ -109,11 +118,16 @@ def explain_cluster(
     return Explanation(
         title=f"Cluster {cluster['cluster_id']}",
         sentences=sentences,
-        table=table.loc[order].reset_index(drop=True),
+        table=_add_skeletons(table.loc[order].reset_index(drop=True), templates),
     )
 
 
-def explain_account(account: str, member: pd.DataFrame, evidence: pd.DataFrame) -> Explanation:
+def explain_account(
+    account: str,
+    member: pd.DataFrame,
+    evidence: pd.DataFrame,
+    templates: pd.DataFrame | None = None,
+) -> Explanation:
     """Explain an account's membership by its identifiers.
 
     Parameters
@@ -123,11 +137,14 @@ def explain_account(account: str, member: pd.DataFrame, evidence: pd.DataFrame) 
         Its row of the members table; empty where it is in no cluster.
     evidence : pandas.DataFrame
         Its evidence.
+    templates : pandas.DataFrame, optional
+        As in `explain_cluster`.
 
     Returns
     -------
     Explanation
-        The table has ``family``, ``kind``, ``value``, ``bits``, ``everyone``, ``count``.
+        The table has ``family``, ``kind``, ``value``, ``bits``, ``everyone``, ``count``, and where
+        a template can be read, ``skeleton``.
     """
     table = evidence.rename(columns={"n_accounts": "everyone"})
     table = table[["family", "kind", "value", "bits", "everyone", "count"]]
@@ -141,10 +158,17 @@ def explain_account(account: str, member: pd.DataFrame, evidence: pd.DataFrame) 
             "bits: what each identifier adds. Those of a family add up to what the family says, "
             "which is no more than how rare such a match is among accounts outside the cluster.",
         )
+    table = _add_skeletons(table, templates)
     return Explanation(title=f"Account {account}", sentences=sentences, table=table)
 
 
-def explain_pair(a: str, b: str, members: pd.DataFrame, shared: pd.DataFrame) -> Explanation:
+def explain_pair(
+    a: str,
+    b: str,
+    members: pd.DataFrame,
+    shared: pd.DataFrame,
+    templates: pd.DataFrame | None = None,
+) -> Explanation:
     """Explain what ties two accounts directly.
 
     Parameters
@@ -155,12 +179,14 @@ def explain_pair(a: str, b: str, members: pd.DataFrame, shared: pd.DataFrame) ->
         Their rows of the members table.
     shared : pandas.DataFrame
         Identifiers that both hold: ``family``, ``kind``, ``value``, ``n_accounts``, ``bits``.
+    templates : pandas.DataFrame, optional
+        As in `explain_cluster`.
 
     Returns
     -------
     Explanation
         The table has ``family``, ``kind``, ``value``, ``bits`` (log2 of how rarely a stranger holds
-        it), ``everyone``, ``count_a``, ``count_b``.
+        it), ``everyone``, ``count_a``, ``count_b``, and where a template can be read, ``skeleton``.
     """
     table = shared.rename(columns={"n_accounts": "everyone"})
     table = table[["family", "kind", "value", "bits", "everyone", "count_a", "count_b"]]
@@ -176,7 +202,16 @@ def explain_pair(a: str, b: str, members: pd.DataFrame, shared: pd.DataFrame) ->
     else:
         families = table["family"].nunique()
         tie = f"They share {len(table)} identifiers of {families} families."
+    table = _add_skeletons(table, templates)
     return Explanation(title=f"Accounts {a} and {b}", sentences=(verdict, tie), table=table)
+
+
+def _add_skeletons(table: pd.DataFrame, templates: pd.DataFrame | None) -> pd.DataFrame:
+    """Add what templates say, where one of the table's identifiers is one that can be read."""
+    if templates is None:
+        return table
+    said = spell_templates(table, templates)
+    return table.assign(skeleton=said) if said.ne("").any() else table
 
 
 def summarise(

@@ -25,6 +25,7 @@ from linkage.groups import (
     make_tables,
     number_kinds,
 )
+from linkage.prompts import TEMPLATES
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
     find_refused,
@@ -39,7 +40,7 @@ from linkage.sources import KEPT, open_sources
 
 __all__ = ["Observed", "SourceInfo", "observe"]
 
-FindTemplates = Callable[[Iterable[pa.RecordBatch]], pa.Table]
+FindTemplates = Callable[[Iterable[pa.RecordBatch]], tuple[pa.Table, pa.Table]]
 Progress = Callable[[str], None]
 
 PROMPT_BATCH_ROWS: Final = 8_192  # prompts are long: a batch of them must fit into memory
@@ -98,6 +99,8 @@ class Observed:
     alone : pyarrow.Table
         account (int32 code), kind, n, count (int64): how many further identifiers of a kind an
         account has that nobody else holds, and how often they were seen; sorted.
+    templates : pyarrow.Table
+        What was found in prompts, with the columns of `TEMPLATES`; by template_id.
     rejected : pyarrow.Table
         source, row (int64, from 1; null for a whole source), column, reason; sorted.
     sources : tuple of SourceInfo
@@ -108,6 +111,7 @@ class Observed:
     identifiers: pa.Table
     edges: pa.Table
     alone: pa.Table
+    templates: pa.Table
     rejected: pa.Table
     sources: tuple[SourceInfo, ...]
 
@@ -133,8 +137,8 @@ def observe(
         Renamed columns, declared kinds, limits.
     find_templates : callable, optional
         Takes batches of account_id (int32 codes), prompt (string), ts (timestamp[us]) and returns
-        holdings: account_id, template_id, count, first_seen, last_seen. Without it, prompts are
-        not read.
+        templates, with the columns of `TEMPLATES` at least, and holdings: account_id, template_id,
+        count, first_seen, last_seen. Without it, prompts are not read.
     keep_alone : bool, default True
         Whether to keep prompt fingerprints that one account alone holds, which tie nobody, or to
         count them only.
@@ -178,9 +182,10 @@ def observe(
         require_usable(engine, readings, kinds, config)
     number_accounts(engine)
     long_prompts: set[int] = set()
+    templates = TEMPLATES.empty_table()
     if find_templates is not None:
         tell("finding templates in prompts")
-        long_prompts = hold_templates(engine, readings, config, find_templates)
+        long_prompts, templates = hold_templates(engine, readings, config, find_templates)
     alone = ALONE.empty_table()
     if not keep_alone:
         tell("looking for shared fingerprints")
@@ -208,7 +213,7 @@ def observe(
         for reading, table in zip(readings, refused, strict=True)
         for info in _describe(reading, table)
     )
-    return Observed(**tables, alone=alone, rejected=rejected, sources=sources)
+    return Observed(**tables, alone=alone, templates=templates, rejected=rejected, sources=sources)
 
 
 def _say_nothing(_: str) -> None:
@@ -234,24 +239,25 @@ WHERE {good} AND parsed.prompt <> '' AND {no_fingerprint}
 
 def hold_templates(
     engine: Engine, readings: list[Reading], config: Config, find_templates: FindTemplates
-) -> set[int]:
+) -> tuple[set[int], pa.Table]:
     """Fill `holdings` with the templates that the accounts' prompts follow.
 
     Returns
     -------
-    set of int
+    too_long : set of int
         Sources with prompts that are too long to be read.
+    templates : pyarrow.Table
     """
     with_prompts = [i for i, r in enumerate(readings) if "prompt" in r.source.columns.found]
     if not with_prompts:
-        return set()
+        return set(), TEMPLATES.empty_table()
     too_long: set[int] = set()
     batches = (
         batch
         for i in with_prompts
         for batch in _stream_prompts(engine, readings, i, config, too_long)
     )
-    found = find_templates(batches)
+    templates, found = find_templates(batches)
     columns = [
         found.column("account_id").cast(pa.int32()),
         found.column("template_id").cast(pa.string()),
@@ -260,7 +266,7 @@ def hold_templates(
         found.column("last_seen").cast(pa.timestamp("us")),
     ]
     insert(engine, "holdings", columns)
-    return too_long
+    return too_long, templates
 
 
 def _stream_prompts(

@@ -31,13 +31,14 @@ from linkage.kinds import find_dependent, find_determined, measure_background, t
 from linkage.observations import Observed, SourceInfo, observe
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
 from linkage.pairs import link_pairs
+from linkage.prompts import MAX_EXAMPLE_CHARS, PromptHandling, derive_key
 from linkage.result import Result
 from linkage.significance import judge_clusters, validate_overlaps
 from linkage.sources import digest_inputs
 from linkage.tiers import describe_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from linkage.config import MethodConfig
 
@@ -53,7 +54,7 @@ AFTER_OVERLAPS: Final = AFTER_COMMUNITIES | {
     "shared_families",
     "single_family_bits",
 }
-OBSERVED: Final = ("accounts", "identifiers", "edges", "alone", "rejected")
+OBSERVED: Final = ("accounts", "identifiers", "edges", "alone", "templates", "rejected")
 
 LIBRARIES: Final = ("duckdb", "igraph", "networkx", "numba", "numpy", "pandas", "pyarrow", "scipy")
 
@@ -66,6 +67,9 @@ def link(
     *,
     config: Config | str | Path | None = None,
     seed: int = 0,
+    key: bytes | None = None,
+    known_prompts: Sequence[str] = (),
+    keep_text: bool = False,
     out: str | Path | None = None,
     threads: int = 2,
     memory_limit: str | None = None,
@@ -85,6 +89,14 @@ def link(
         Renamed columns, further kinds, settings; a path names a TOML file.
     seed : int, default 0
         Starts the only random stream, that of community detection.
+    key : bytes, optional
+        A secret of at least 32 bytes. Template ids of prompts are hashes with it; without it,
+        whoever guesses a template can compute its id.
+    known_prompts : sequence of str, optional
+        Prompts of tools that anybody uses: their templates are called public.
+    keep_text : bool, default False
+        Whether `Result.templates`, and the case folder, hold one prompt of each readable template
+        as it came. No text of prompts is kept otherwise, but in redacted skeletons.
     out : path, optional
         Write the result there as a case folder.
     threads : int, default 2
@@ -147,6 +159,9 @@ def link(
         check_place(out)
     if start is not None and start not in STAGES:
         raise ConfigError(f"start must be one of {list(STAGES)}; got {start!r}")
+    prompts = PromptHandling(
+        key=b"" if key is None else derive_key(key), known=known_prompts, keep_text=keep_text
+    )
     clock = _Clock(progress or _say_nothing)
     stages = _open_stages(given, out if checkpoints else None, start, clock)
 
@@ -155,14 +170,14 @@ def link(
             clock.step("reading the input", "read"),
             Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
         ):
-            find, tell = _template_finder(threads), clock.tell
+            find, tell = _template_finder(prompts, threads), clock.tell
             return _pack_observed(
                 observe(
                     engine, given, settings, find_templates=find, keep_alone=False, progress=tell
                 )
             )
 
-    observed = _unpack_observed(*stages.run("read", _choose_reading(settings), read))
+    observed = _unpack_observed(*stages.run("read", _choose_reading(settings, prompts), read))
     graph = build_graph(
         observed.accounts,
         observed.identifiers,
@@ -176,8 +191,10 @@ def link(
         tables = _tabulate(found, settings.method)
     result = Result(
         **tables,
+        templates=observed.templates.to_pandas(),
         rejected=observed.rejected.to_pandas(),
-        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock),
+        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock)
+        | prompts.describe(),
     )
     if out is not None:
         write_case(result, out)
@@ -289,9 +306,10 @@ def _digest_program() -> str:
     return digest.hexdigest()
 
 
-def _choose_reading(config: Config) -> dict[str, Any]:
+def _choose_reading(config: Config, prompts: PromptHandling) -> dict[str, Any]:
     """Return the settings that matter to reading."""
-    return {name: said for name, said in config.to_dict().items() if name != "method"}
+    said = {name: said for name, said in config.to_dict().items() if name != "method"}
+    return said | {"prompts": prompts.describe()}
 
 
 def _choose_method(config: Config, later: frozenset[str]) -> dict[str, Any]:
@@ -326,13 +344,22 @@ def _say_nothing(_: str) -> None:
     """Report to nobody."""
 
 
-def _template_finder(threads: int) -> Callable[[Iterable[pa.RecordBatch]], pa.Table]:
-    """Return the function that turns prompts into holdings of templates."""
+def _template_finder(
+    prompts: PromptHandling, threads: int
+) -> Callable[[Iterable[pa.RecordBatch]], tuple[pa.Table, pa.Table]]:
+    """Return the function that turns prompts into templates and their holdings."""
 
-    def find(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    def find(batches: Iterable[pa.RecordBatch]) -> tuple[pa.Table, pa.Table]:
         from linkage.fingerprints import templates
 
-        return templates(batches, threads=threads).holdings
+        found = templates(
+            batches,
+            key=prompts.key,
+            known=prompts.known,
+            threads=threads,
+            example_characters=MAX_EXAMPLE_CHARS if prompts.keep_text else 0,
+        )
+        return found.templates, found.holdings
 
     return find
 

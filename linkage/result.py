@@ -17,6 +17,7 @@ from linkage.explain import (
     summarise,
 )
 from linkage.graph import to_igraph, to_networkx
+from linkage.prompts import TEMPLATES, label_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Result"]
 
-TABLES: Final = ("clusters", "members", "evidence", "kinds", "rejected", "observations")
+TABLES: Final = (
+    "clusters", "members", "evidence", "kinds", "templates", "rejected", "observations",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -55,6 +58,12 @@ class Result:
     kinds : pandas.DataFrame
         What each kind of identifier was found to be worth: ``kind``, ``family``, ``n_accounts``,
         ``n_values``, ``n_shared``, ``max_holders``, ``bits``, ``repeats``, ``comes_with``.
+    templates : pandas.DataFrame
+        What two accounts' prompts or more have in common: ``template_id`` (the value of a prompt
+        identifier), ``skeleton`` (redacted, with slots; None for all but the most widely
+        held), ``n_accounts``, ``n_prompts``, ``public``, ``first_seen``, ``last_seen``; with
+        ``keep_text``, one prompt as ``example``. Empty where the input has fingerprints in place
+        of prompts.
     rejected : pandas.DataFrame
         ``source``, ``row``, ``column``, ``reason``: input that was refused.
     observations : pandas.DataFrame
@@ -71,6 +80,7 @@ class Result:
     observations: pd.DataFrame
     manifest: dict[str, Any]
     kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    templates: pd.DataFrame = field(default_factory=lambda: TEMPLATES.empty_table().to_pandas())
 
     def __repr__(self) -> str:
         """Say in a few lines what was found."""
@@ -214,7 +224,7 @@ class Result:
             )
         evidence = self.evidence[self.evidence["cluster_id"] == a]
         members = self.members[self.members["cluster_id"] == a]
-        return explain_cluster(row.iloc[0], members, evidence)
+        return explain_cluster(row.iloc[0], members, evidence, self.templates)
 
     def to_networkx(self, cluster_id: int | None = None) -> networkx.Graph[str]:
         """Return accounts and identifiers as a networkx graph.
@@ -259,7 +269,8 @@ class Result:
         Returns
         -------
         nodes : pandas.DataFrame
-            ``id``, ``label``, ``type`` (account, identifier), ``kind``, ``family``,
+            ``id``, ``label`` (of a template that can be read: what it says, and its id), ``type``
+            (account, identifier), ``kind``, ``family``,
             ``cluster_id``, ``tier``, ``probability``, ``n_accounts``, ``first_seen``,
             ``last_seen``. An identifier carries the cluster that holds most of it.
         edges : pandas.DataFrame
@@ -279,6 +290,7 @@ class Result:
         accounts = self._list_account_nodes(seen, cluster_ids)
         clusters = accounts.set_index("id")["cluster_id"]
         identifiers = _list_identifier_nodes(seen.assign(cluster_id=seen["source"].map(clusters)))
+        identifiers = identifiers.assign(label=label_templates(identifiers, self.templates))
         nodes = pd.concat([accounts, identifiers], ignore_index=True)
         edges = seen[["source", "target", "kind", "bits", "count", "first_seen", "last_seen"]]
         return nodes, edges.sort_values(["source", "target"], ignore_index=True)
@@ -322,7 +334,7 @@ class Result:
         self._require_account(account)
         evidence = self.evidence[self.evidence["account_id"] == account]
         member = self.members[self.members["account_id"] == account]
-        return explain_account(account, member, evidence)
+        return explain_account(account, member, evidence, self.templates)
 
     def _explain_pair(self, a: str, b: str) -> Explanation:
         seen = self.observations
@@ -339,7 +351,7 @@ class Result:
         n_accounts = max(int(self.manifest["counts"]["accounts"]), 2)
         shared["bits"] = np.log2((n_accounts - 1) / (shared["n_accounts"] - 1))
         member = self.members[self.members["account_id"].isin([a, b])]
-        return explain_pair(a, b, member, shared)
+        return explain_pair(a, b, member, shared, self.templates)
 
     def _require_account(self, account: str) -> None:
         known = self.observations["account_id"].eq(account).any()

@@ -12,6 +12,7 @@ from linkage.config import Config, KindConfig, Limits
 from linkage.engine import Engine
 from linkage.errors import InputError
 from linkage.observations import observe
+from linkage.prompts import TEMPLATES
 from linkage.sources import KEPT
 
 EVENTS = pd.DataFrame(
@@ -515,7 +516,7 @@ def test_prompts_become_held_templates():
         held = frame.groupby(["account_id", "prompt"])["ts"].agg(["size", "min", "max"])
         held = held.reset_index()
         held.columns = ["account_id", "template_id", "count", "first_seen", "last_seen"]
-        return pa.Table.from_pandas(held, preserve_index=False)
+        return TEMPLATES.empty_table(), pa.Table.from_pandas(held, preserve_index=False)
 
     frame = pd.DataFrame(
         {
@@ -540,7 +541,8 @@ def test_a_given_fingerprint_is_used_instead_of_the_prompt():
     def find(batches):
         assert list(batches) == []
         columns = ["account_id", "template_id", "count", "first_seen", "last_seen"]
-        return pa.table({name: pa.array([], pa.int64()) for name in columns})
+        holdings = pa.table({name: pa.array([], pa.int64()) for name in columns})
+        return TEMPLATES.empty_table(), holdings
 
     frame = EVENTS.assign(prompt="p", prompt_fingerprint=" f ")
     observed = look({"events": frame}, find_templates=find)

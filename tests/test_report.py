@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -76,13 +77,23 @@ def test_what_the_prompts_aim_at_needs_templates(result):
     templates = pd.DataFrame(
         {"template_id": held.index, "skeleton": "Refactor this function", "public": False}
     )
-    assert "--prints" in render_dossier(result, 1)
+    without = replace(result, templates=result.templates.head(0))
+    assert "--prints" in render_dossier(without, 1)
+    assert "--prints" not in render_dossier(result, 1)
     page = render_dossier(result, 1, background=Background(templates=templates))
     assert "software engineering" in page
     public = templates.assign(public=True)
     assert "none of the purposes" in render_dossier(
         result, 1, background=Background(templates=public)
     )
+
+
+def test_a_table_of_templates_as_csv_tells_public_ones_from_others(tmp_path):
+    (tmp_path / "mine.csv").write_text(
+        "template_id,skeleton,public\nt1,list defects,True\nt2,say hello,False\n"
+    )
+    read = read_background(prints=tmp_path / "mine.csv").templates
+    assert read["public"].tolist() == [True, False]
 
 
 def test_the_command_writes_overview_and_dossier(case, tmp_path, capsys):

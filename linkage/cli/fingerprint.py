@@ -1,12 +1,8 @@
 """``linkage fingerprint``: the templates behind a file of prompts."""
 
 import argparse
-import hashlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from linkage.errors import MissingInputError
 
 if TYPE_CHECKING:
     from linkage.fingerprints import Templates
@@ -47,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ts", metavar="COLUMN", help="time's column (default: ts if there is one)"
     )
-    parser.add_argument("--key-file", metavar="FILE", help="file with the case's secret key")
+    parser.add_argument(
+        "--key-file", metavar="FILE", help="file with the case's secret key, of 32 bytes or more"
+    )
     parser.add_argument(
         "--known", metavar="FILE", help="prompts of public tools; a line of --- between two"
     )
@@ -80,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         templates,
         write_templates,
     )
+    from linkage.prompts import derive_key, read_key, read_known_prompts
 
     columns = {"account_id": args.account, "prompt": args.prompt}
     if args.ts is not None:
@@ -92,32 +91,13 @@ def run(args: argparse.Namespace) -> int:
     found = templates(
         PromptFiles(path=args.file, columns=columns),
         config=FingerprintConfig(**given),
-        key=_read_key(args.key_file),
+        key=b"" if args.key_file is None else derive_key(read_key(args.key_file)),
         threads=args.threads,
-        known=_read_known(args.known),
+        known=() if args.known is None else read_known_prompts(args.known),
     )
     write_templates(found, Path(args.out))
     _print_summary(found, args.out, args.top)
     return 0
-
-
-def _read_key(path: str | None) -> bytes:
-    """Return a key of 64 bytes derived from a file of any length."""
-    return b"" if path is None else hashlib.blake2b(_read(path)).digest()
-
-
-def _read_known(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    texts = re.split(r"(?m)^---\s*$", _read(path).decode("utf-8", "replace"))
-    return [text for text in texts if text.strip()]
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise MissingInputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _print_summary(found: "Templates", out: str, top: int) -> None:

@@ -21,9 +21,8 @@ examples:
   linkage report CASE 1 --out cluster1.html            cluster 1
   linkage report CASE 1 --out outside.html --redact    for outside readers: no names, no texts
 
-what the prompts aim at (coding, agents, reasoning ...) shows when the templates are given:
-  linkage fingerprint events.parquet --out prints
-  linkage report CASE 1 --out cluster1.html --prints prints
+What the prompts aim at (coding, agents, reasoning ...) shows where the run read prompts. Where it
+read fingerprints made elsewhere, give a table of what they stand for with --prints.
 
 Sign-ups and bans come from the accounts file that the run read, if it is still there unchanged,
 or from --accounts.
@@ -52,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--accounts", type=Path, metavar="FILE", help="accounts table, for bans")
     parser.add_argument(
-        "--prints", type=Path, metavar="DIR", help="folder that linkage fingerprint wrote"
+        "--prints",
+        type=Path,
+        metavar="TABLE",
+        help="template_id, skeleton, public, in place of the case's own templates",
     )
     parser.add_argument(
         "--purposes", type=Path, metavar="TOML", help="further rules for what prompts aim at"

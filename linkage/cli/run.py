@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -33,20 +34,24 @@ examples:
   linkage run --demo                                        the shipped demo world
   linkage run --events logs/ --payments pay.csv --out CASE
   linkage run --observations 'signals/*.jsonl' --config linkage.toml --out CASE
+  linkage run --events logs/ --key-file case.key --known-prompts tools.txt --out CASE
 
 what next:
   linkage explain CASE 1            why cluster 1 is one operator
   linkage export CASE --out c.gexf  look at it in Gephi
   python -c "import linkage; print(linkage.read_case('CASE').clusters)"
 
-A case folder holds clusters, members, evidence, rejected and observations as Parquet, and
-manifest.json. A case that stands at --out already is replaced; any other folder is refused.
+A case folder holds clusters, members, evidence, templates, rejected and observations as Parquet,
+and manifest.json. Prompts are in it as redacted skeletons of templates; their ids are hashes, which
+only a key (--key-file, or the variable LINKAGE_KEY) keeps from those who guess a prompt. A case
+that stands at --out already is replaced; any other folder is refused.
 
 CASE.checkpoints, beside it, holds what each stage has made of the input, identifiers included: a
 run that was killed, or that is repeated with other settings, starts at the first stage that is out
 of date. Delete it whenever you like.
 """
 
+KEY_VARIABLE: Final = "LINKAGE_KEY"
 MAX_CLUSTERS: Final = 15  # rows of the summary table
 MIN_WIDTH: Final = 118  # columns; a narrower table cannot be read
 
@@ -69,6 +74,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="CASE", help="folder to write")
     parser.add_argument("--config", type=Path, metavar="TOML", help="column names, kinds, settings")
     parser.add_argument("--seed", type=int, default=0, help="of community detection (default: 0)")
+    prompts = parser.add_argument_group("prompts")
+    prompts.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"secret of 32 bytes or more that template ids depend on; default: ${KEY_VARIABLE}",
+    )
+    prompts.add_argument(
+        "--known-prompts",
+        type=Path,
+        metavar="FILE",
+        help="prompts of tools that anybody uses; a line of --- between two",
+    )
+    prompts.add_argument(
+        "--keep-text",
+        action="store_true",
+        help="write one prompt of each template to the case as it came, up to 2,000 characters",
+    )
     parser.add_argument("--threads", type=int, default=2, help="default: 2")
     parser.add_argument(
         "--memory-limit",
@@ -114,12 +137,16 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     from linkage.checkpoints import remove_checkpoints
     from linkage.pipeline import link
+    from linkage.prompts import read_known_prompts
 
     with _show_progress(quiet=args.quiet) as progress:
         result = link(
             **inputs,
             config=args.config,
             seed=args.seed,
+            key=_find_key(args),
+            known_prompts=read_known_prompts(args.known_prompts) if args.known_prompts else (),
+            keep_text=args.keep_text,
             out=args.out,
             threads=args.threads,
             memory_limit=args.memory_limit,
@@ -156,6 +183,15 @@ def _choose_inputs(args: argparse.Namespace) -> dict[str, Any]:
     if args.out is None:
         raise InputError("say where the case folder is to stand, such as --out CASE")
     return given
+
+
+def _find_key(args: argparse.Namespace) -> bytes | None:
+    """Return the secret of the file or of the environment; an empty variable is none."""
+    if args.key_file is not None:
+        from linkage.prompts import read_key
+
+        return read_key(args.key_file)
+    return os.fsencode(os.environ.get(KEY_VARIABLE, "")) or None
 
 
 def _announce(args: argparse.Namespace, inputs: dict[str, Any]) -> str:

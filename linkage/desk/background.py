@@ -1,4 +1,4 @@
-"""What a dossier can use beyond the case folder: the accounts table and the prompt templates."""
+"""What a dossier can use beyond the case folder: the accounts table, templates made elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Background:
     accounts : pandas.DataFrame or None
         ``account_id`` and what is known of ``created_at``, ``banned_at``, ``status``, ``country``.
     templates : pandas.DataFrame or None
-        ``template_id``, ``skeleton``, ``public``, as ``linkage fingerprint`` writes them.
+        ``template_id``, ``skeleton``, ``public``, in place of the case's own: for runs that read
+        fingerprints made elsewhere, of which a case knows no texts.
     """
 
     accounts: pd.DataFrame | None = None
@@ -72,7 +73,8 @@ def read_background(
     accounts : path, optional
         Parquet, CSV or JSON Lines.
     prints : path, optional
-        The folder that ``linkage fingerprint`` wrote, or its ``templates.parquet``.
+        A table of templates (Parquet, CSV or JSON Lines), or the folder that ``linkage
+        fingerprint`` wrote.
     columns : mapping, optional
         The contract's names to the file's own, as the manifest has them.
 
@@ -142,9 +144,12 @@ def _read_templates(path: Path) -> pd.DataFrame:
     missing = sorted({"template_id", "skeleton", "public"} - set(frame.columns))
     if missing:
         raise InputError(
-            f"{path} lacks {missing}; name the folder that `linkage fingerprint --out` wrote"
+            f"{path} lacks {missing}; name a table with template_id, skeleton and public, or the "
+            "folder that `linkage fingerprint --out` wrote"
         )
-    return frame[["template_id", "skeleton", "public"]]
+    # CSV says true and false as texts, all of which are true to Python
+    public = frame["public"].astype(str).str.lower().isin(["true", "1"])
+    return frame[["template_id", "skeleton"]].assign(public=public)
 
 
 def _read_file(path: Path) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from linkage.desk.redact import Redactor
 from linkage.export.files import replace_files
 from linkage.export.text import clean_text
 from linkage.frames import to_records
+from linkage.prompts import spell_templates
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -67,7 +68,7 @@ def render_dossier(
     case : Result, or anything with its tables
     cluster_id : int
     background : Background, optional
-        The accounts table (sign-ups, bans) and the templates (what the prompts aim at).
+        The accounts table (sign-ups, bans), and templates in place of the case's own.
     settings : DossierSettings, optional
 
     Returns
@@ -87,9 +88,14 @@ def render_dossier(
     facts = gather_facts(case, cluster_id, beside)
     nodes, edges = pick_backbone(case, facts)
     purposes = _find_purposes(case, cluster_id, beside, options)
+    reads = spell_templates(
+        facts.identifiers, case.templates if beside.templates is None else beside.templates
+    )
+    facts = replace(facts, identifiers=facts.identifiers.assign(reads=reads))
     if options.redact:
         redactor = Redactor()
         facts = redactor.redact_facts(facts)
+        facts = replace(facts, identifiers=facts.identifiers.assign(reads=""))
         nodes = redactor.redact_nodes(nodes)
         if purposes is not None:
             purposes = purposes.assign(example="")
@@ -185,9 +191,10 @@ def _find_purposes(
     case: CaseTables, cluster_id: int, beside: Background, options: DossierSettings
 ) -> pd.DataFrame | None:
     """Return what the cluster's own templates aim at; public templates tell nothing of it."""
-    if beside.templates is None:
+    templates = case.templates if beside.templates is None else beside.templates
+    if beside.templates is None and templates.empty:
         return None
-    own = beside.templates[~beside.templates["public"].astype(bool)]
+    own = templates[~templates["public"].astype(bool)]
     members = case.members[case.members["cluster_id"] == cluster_id]
     seen = case.observations[case.observations["account_id"].isin(members["account_id"])]
     held = seen.loc[seen["kind"] == PUBLIC_KINDS, ["account_id", "value"]]
@@ -203,7 +210,7 @@ def _clean_facts(facts: ClusterFacts) -> ClusterFacts:
     return replace(
         facts,
         cluster=cluster,
-        identifiers=_clean_columns(facts.identifiers, ["family", "kind", "value"]),
+        identifiers=_clean_columns(facts.identifiers, ["family", "kind", "value", "reads"]),
         members=_clean_columns(facts.members, ["account_id", "status", "country"]),
         families=_clean_columns(facts.families, ["family"]),
         without=_clean_columns(facts.without, ["family"]),

@@ -59,6 +59,11 @@ class CaseTables(Protocol):
         ...
 
     @property
+    def templates(self) -> pd.DataFrame:
+        """What prompts have in common."""
+        ...
+
+    @property
     def rejected(self) -> pd.DataFrame:
         """Refused input."""
         ...
