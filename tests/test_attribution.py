@@ -1,7 +1,7 @@
 """Attribution of accounts to clusters and merging, by hand and against loops."""
 
 from dataclasses import replace
-from math import log, log2
+from math import lgamma, log, log1p, log2
 
 import numpy as np
 import pytest
@@ -72,10 +72,13 @@ def match_by_loop(graph, labels):
                 if not n:
                     continue
                 chance = rate * len(members)
+                if n <= chance:
+                    continue
                 tries = sum(graph.family_codes[i] == graph.family_codes[j] for i in codes)
-                surprise = n * log2(n / chance) - (n - chance) / log(2) - log2(tries)
+                log_p = n * log(chance) - chance - lgamma(n + 1) - log1p(-chance / (n + 1))
+                surprise = -log_p / log(2) - log2(tries)
                 bits = min(log2((n + rate) / (len(members) + 1) / rate), surprise)
-                if bits > 0 and n > chance:
+                if bits > 0:
                     found.setdefault((a, c, graph.family_codes[j]), []).append(bits)
     return {
         key: (pytest.approx(max(bits), abs=1e-4), pytest.approx(sum(bits), abs=1e-4), len(bits))

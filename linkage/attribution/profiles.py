@@ -7,10 +7,12 @@ every profile that it touches, as if it were not a member itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lgamma
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 
 from linkage.kernels import compile_kernel
 
@@ -32,6 +34,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
 LN2: Final = float(np.log(2))
+ALMOST_ONE: Final = 1 - 1e-9
 MIN_ROWS: Final = 1024  # room for matches at the start; it is doubled when full
 
 
@@ -232,10 +235,13 @@ def weigh_members(
 def _bound_surprise(n: Any, expected: Any, tries: Any) -> Any:
     """Return the most that can be made of n members holding an identifier, in bits.
 
-    It is -log2 of Chernoff's bound of P(X >= n) under Poisson(expected), less log2 of the number of
-    identifiers of the family that the account has: each could have been the one in common.
+    It is -log2 of P(X >= n) under Poisson(expected), bounded by a geometric series for n beyond
+    what is expected, less log2 of the number of identifiers of the family that the account has:
+    each could have been the one in common.
     """
-    return n * np.log2(n / expected) - (n - expected) / LN2 - np.log2(tries)
+    series = np.log1p(-np.minimum(expected / (n + 1), ALMOST_ONE))
+    log_p = n * np.log(expected) - expected - gammaln(n + 1) - series
+    return -log_p / LN2 - np.log2(tries)
 
 
 def _match(  # noqa: PLR0912 - one compiled loop
@@ -294,9 +300,13 @@ def _match(  # noqa: PLR0912 - one compiled loop
                 f = family[i]
                 rare = holders[i] - itself
                 chance = rare * (sizes[c] - itself) / (n_accounts - 1)
-                most = n * np.log2(n / chance) - (n - chance) / LN2 - np.log2(degree[f])
+                if n <= chance:
+                    continue
+                log_p = n * np.log(chance) - chance - lgamma(n + 1.0)
+                log_p -= np.log1p(-chance / (n + 1))
+                most = -log_p / LN2 - np.log2(degree[f])
                 bits = min(bits, most)
-                if bits > 0 and n > chance:
+                if bits > 0:
                     row = n_rows + slot[c]
                     says[0, row, f] = max(says[0, row, f], bits)
                     says[1, row, f] += bits
