@@ -92,7 +92,7 @@ class MethodConfig:
     """The numbers of the method; the defaults come from statistics, not from a data set."""
 
     fdr: float = 0.01  # nominal false-discovery rate of validated overlaps and of clusters
-    max_identifiers: int = 512  # of an account that take part: the rarest of each family in turn
+    max_identifiers: int = 256  # of an account that take part: rarest and commonest in turn
     min_bits: float = 3.0  # support weaker than this, odds of 8 to 1, does not count as support
     max_family_bits: float = 16.0  # most that one family adds to an account's score
     single_family_bits: float = 8.0  # odds needed where one family alone supports a link

@@ -32,8 +32,10 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     ----------
     graph : AccountGraph
     max_identifiers : int
-        Most identifiers kept an account: the rarest of each family in turn, ties broken by code, so
-        that a family of which it has many does not crowd out the others.
+        Most identifiers kept an account. The families take turns, so that one of which an account
+        has many does not crowd out the others, and in a family the rarest and the commonest that
+        are left, ties broken by code: the rarest ties a few accounts closely, the commonest may be
+        what a whole operator uses.
 
     Returns
     -------
@@ -47,7 +49,9 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     identifier = edges["identifier"].to_numpy()
     edges = edges.assign(family=graph.family_codes[identifier], holders=holders[identifier])
     edges = edges.sort_values(["account", "family", "holders", "identifier"])
-    edges["turn"] = edges.groupby(["account", "family"]).cumcount()
+    by_family = edges.groupby(["account", "family"])
+    rank, n_held = by_family.cumcount(), by_family["holders"].transform("size")
+    edges["turn"] = np.minimum(2 * rank, 2 * (n_held - rank) - 1)
     ranked = edges.sort_values(["account", "turn", "holders", "identifier"])
     ranked = ranked[["account", "identifier"]]
     kept: pd.DataFrame = ranked[ranked.groupby("account").cumcount() < max_identifiers]

@@ -79,7 +79,8 @@ def describe_clusters(
     purpose takes at least half of the activity, no innocent explanation stands. Otherwise a
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
-    and a small q-value make it ``operator``, unless its prompts are known and not shared.
+    and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
+    that are mostly other people's are none of the two.
 
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
@@ -104,7 +105,8 @@ def describe_clusters(
     found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
     table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
-    n_independent = _count_independent(supports, independent)
+    counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
+    n_independent = _count_independent(counted, independent)
     explained = table["explanation"] != ""
     table["tier"] = np.select(
         [
@@ -161,7 +163,7 @@ def _measure_purpose(
     common = shared.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
-    return share, np.asarray(spent >= HALF * common)
+    return share, np.asarray((spent > 0) & (spent >= HALF * common))
 
 
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
@@ -207,7 +209,12 @@ def _join_names(names: list[str], supports: np.ndarray[Any, Any]) -> list[str]:
 
 def _hold_family(graph: AccountGraph, supports: np.ndarray[Any, Any], family: str) -> Flags:
     """Return which clusters a family supports."""
-    return np.asarray(supports[:, [name == family for name in graph.family_names]].any(axis=1))
+    return np.asarray(supports[:, _is_family(graph, family)].any(axis=1))
+
+
+def _is_family(graph: AccountGraph, family: str) -> Flags:
+    """Return which of the families is the one named, shape (families,)."""
+    return np.array([name == family for name in graph.family_names], bool)
 
 
 def _know_prompts(graph: AccountGraph, labels: Ints, table: pd.DataFrame) -> Flags:

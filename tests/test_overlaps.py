@@ -38,7 +38,7 @@ def pair_up(graph, *names):
     return pd.DataFrame(codes, columns=["left", "right"], dtype=np.int64)
 
 
-def test_an_account_keeps_its_rarest_shared_identifiers():
+def test_an_account_keeps_the_rarest_shared_identifier_of_each_family():
     graph = make_graph(
         {"a": "ip:hub ip:two payment:own payment:card", "b": "ip:hub ip:two", "c": "ip:hub"}
         | {"d": "payment:card ip:hub"}
@@ -60,10 +60,18 @@ def test_a_family_of_which_an_account_has_many_does_not_crowd_out_the_others():
     assert sorted(graph.identifiers["kind"][kept["identifier"]]) == ["ip", "payment", "prompt"]
 
 
-def test_of_equally_rare_identifiers_the_first_in_order_are_kept():
+def test_of_a_family_the_rarest_and_the_commonest_are_kept_in_turn():
+    held = {f"a{i}": " ".join(f"prompt:{n}" for n in range(9) if i <= n + 1) for i in range(11)}
+    graph = make_graph(held)  # prompt:n has n + 2 holders
+    of_all = [name for account, name in name_rows(graph, select_edges(graph, 4), "account",
+              "identifier") if account == "a0"]  # fmt: skip
+    assert of_all == ["prompt:0", "prompt:1", "prompt:7", "prompt:8"]
+
+
+def test_equally_rare_identifiers_are_kept_by_their_order():
     graph = make_graph({"a": "ip:1 ip:2 ip:3", "b": "ip:1 ip:2 ip:3"})
     assert name_rows(graph, select_edges(graph, 2), "account", "identifier") == [
-        (account, name) for account in "ab" for name in ("ip:1", "ip:2")
+        (account, name) for account in "ab" for name in ("ip:1", "ip:3")
     ]
 
 
