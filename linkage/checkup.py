@@ -47,8 +47,8 @@ WITH held AS (
     SELECT raw.source, meanings.kind, meanings.value, sum(raw.n) AS n,
         count(DISTINCT spellings.account_id) AS n_accounts
     FROM raw
-    JOIN spellings ON raw.account = spellings.raw
-    JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_value
+    JOIN spellings ON raw.account = spellings.key
+    JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_key
     GROUP BY raw.source, meanings.kind, meanings.value
 ),
 ranked AS (
@@ -148,7 +148,7 @@ def check_input(engine: Engine, inputs: Mapping[str, Any], config: Config) -> Ch
     readings = [read_source(source, config) for source in open_sources(engine, inputs, config)]
     make_tables(engine)
     kinds = number_kinds(engine, readings, config)
-    group_rows(engine, readings, kinds, config)
+    group_rows(engine, readings, kinds)
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
     refusing = find_refusing(engine, readings)

@@ -1,7 +1,9 @@
 """Groups rows by account and raw value, and spells accounts and values canonically.
 
 The tables of the stage live in the engine, under the names in `TABLES`. A kind stands in them as
-its number among the kinds of the run, which are sorted; a kind that is none as `NO_KIND`.
+its number among the kinds of the run, which are sorted; a kind that is none as `NO_KIND`. A raw
+account and a raw value stand as a key, the 64-bit hash of the text, beside which the text is kept
+once. Of n texts two have equal keys, and pass for one, with a probability of n^2 / 2^65.
 """
 
 from typing import Final
@@ -24,9 +26,9 @@ from linkage.readings import Reading
 __all__ = [
     "FINGERPRINTS",
     "NO_KIND",
-    "describe_fingerprints",
     "drop_tables",
     "find_fingerprints",
+    "group_odd_fingerprints",
     "group_rows",
     "insert",
     "judge_accounts",
@@ -39,24 +41,27 @@ TABLES: Final = {
     # What kinds of the observations table are called there.
     "kind_names": "raw VARCHAR, kind INTEGER",
     # One row an account of a source.
-    "account_rows": "source INTEGER, account VARCHAR, n_rows BIGINT, n_bad BIGINT, "
+    "account_rows": "source INTEGER, account VARCHAR, key UBIGINT, n_rows BIGINT, n_bad BIGINT, "
     "first_seen TIMESTAMP, last_seen TIMESTAMP",
-    "attributes": "account VARCHAR, created_at TIMESTAMP, country VARCHAR, status VARCHAR, "
+    "attributes": "account UBIGINT, created_at TIMESTAMP, country VARCHAR, status VARCHAR, "
     "banned_at TIMESTAMP",
-    # One row an (account, kind, raw value) of a column of a source.
-    "raw": "source INTEGER, kind INTEGER, account VARCHAR, value VARCHAR, n BIGINT, "
+    # One row an (account, kind, raw value) of a column of a source, and the texts of the values.
+    "raw": "source INTEGER, kind INTEGER, account UBIGINT, value UBIGINT, n BIGINT, "
     "first_seen TIMESTAMP, last_seen TIMESTAMP",
+    "texts": "kind INTEGER, key UBIGINT, value VARCHAR",
     # What a raw account or value is; no row where it is nothing.
-    "spellings": "raw VARCHAR, account_id VARCHAR",
-    "meanings": "raw_kind INTEGER, raw_value VARCHAR, kind INTEGER, value VARCHAR",
+    "spellings": "raw VARCHAR, key UBIGINT, account_id VARCHAR",
+    "meanings": "raw_kind INTEGER, raw_key UBIGINT, kind INTEGER, value VARCHAR",
     "refused_accounts": "raw VARCHAR, reason VARCHAR",
-    "refused_values": "kind INTEGER, value VARCHAR, is_missing BOOLEAN, reason VARCHAR",
-    "account_codes": "raw VARCHAR, code INTEGER",
+    "refused_values": "kind INTEGER, key UBIGINT, value VARCHAR, is_missing BOOLEAN, "
+    "reason VARCHAR",
+    "account_codes": "key UBIGINT, code INTEGER",
     "holdings": "account INTEGER, value VARCHAR, n BIGINT, first_seen TIMESTAMP, "
     "last_seen TIMESTAMP",
 }
 
 NO_KIND: Final = -1
+NOTHING: Final = "hash(CAST(NULL AS VARCHAR))"  # the key of a value that is missing
 
 FINGERPRINTS: Final = "prompt"  # the kind that may have as many values as there are rows
 # Printable ASCII without a blank is spelt as it came.
@@ -73,31 +78,23 @@ GROUP_ACCOUNTS: Final = """
 INSERT INTO account_rows
 WITH parsed AS ({parsed}),
 good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good})
-SELECT {source}, account, count(*), {n_bad}, CAST(min(first_time) AS TIMESTAMP),
+SELECT {source}, account, hash(account), count(*), {n_bad}, CAST(min(first_time) AS TIMESTAMP),
     CAST(max(last_time) AS TIMESTAMP)
 FROM good
 GROUP BY account
 """
 
-# Rows that agree in all columns come first, by keys of 64 bits: a client makes many requests from
-# one address, and every grouping after this one has fewer rows to look at. Two different groups
-# would need equal keys in every column to be taken for one.
+# Rows that agree in all columns come first: a client makes many requests from one address, and
+# every grouping after this one has fewer rows to look at.
 GROUP_ROWS: Final = """
 CREATE TABLE agreeing AS
 WITH parsed AS ({parsed}),
-good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good})
-SELECT any_value(account) AS account{carried}, count(*) AS n,
-    CAST(min(first_time) AS TIMESTAMP) AS first_time,
+good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good}),
+keyed AS (SELECT hash(account) AS account{keys}, first_time, last_time FROM good)
+SELECT account{names}, count(*) AS n, CAST(min(first_time) AS TIMESTAMP) AS first_time,
     CAST(max(last_time) AS TIMESTAMP) AS last_time
-FROM good
-GROUP BY hash(account){keys}
-"""
-
-SUM_ACCOUNTS: Final = """
-INSERT INTO account_rows
-SELECT {source}, account, sum(n), 0, min(first_time), max(last_time)
-FROM agreeing
-GROUP BY account
+FROM keyed
+GROUP BY account{names}
 """
 
 SUM_COLUMNS: Final = """
@@ -110,7 +107,7 @@ WITH grouped AS (
 )
 SELECT {source}, kind, account, value, n, first_seen, last_seen
 FROM grouped
-WHERE value IS NOT NULL
+WHERE value <> {nothing}
 """
 
 # One scan for all columns.
@@ -118,21 +115,26 @@ GROUP_COLUMNS: Final = """
 INSERT INTO raw
 WITH parsed AS ({parsed}),
 good AS (SELECT *, {first} AS seen FROM parsed WHERE {good}),
+keyed AS (SELECT hash(account) AS account{keys}, seen FROM good),
 grouped AS (
     SELECT {kind} AS kind, account, {value} AS value, count(*) AS n, min(seen) AS first_seen,
         max(seen) AS last_seen
-    FROM good
+    FROM keyed
     GROUP BY GROUPING SETS ({sets})
 )
 SELECT {source}, kind, account, value, n, CAST(first_seen AS TIMESTAMP),
     CAST(last_seen AS TIMESTAMP)
 FROM grouped
-WHERE value IS NOT NULL
+WHERE value <> {nothing}
 """
 
-FIND_ODD: Final = """
-WITH parsed AS ({parsed})
-SELECT 1 FROM parsed WHERE {good} AND {value} IS NOT NULL AND NOT ({plain}) LIMIT 1
+# In a column that repeats itself this costs next to nothing, which carrying its texts through the
+# groupings would not.
+LIST_TEXTS: Final = """
+INSERT INTO texts
+WITH parsed AS ({parsed}),
+found AS (SELECT DISTINCT {value} AS value FROM parsed WHERE {good} AND {value} IS NOT NULL)
+SELECT {kind}, hash(value), value FROM found
 """
 
 GROUP_SIGNALS: Final = """
@@ -140,10 +142,10 @@ INSERT INTO raw
 WITH parsed AS ({parsed}),
 good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good}),
 grouped AS (
-    SELECT kind, account, value_0 AS value, sum(n) AS n, min(first_time) AS first_seen,
-        max(last_time) AS last_seen
+    SELECT kind, hash(account) AS account, hash(value_0) AS value, sum(n) AS n,
+        min(first_time) AS first_seen, max(last_time) AS last_seen
     FROM good
-    GROUP BY kind, account, value_0
+    GROUP BY kind, hash(account), hash(value_0)
 )
 SELECT {source}, kind_names.kind, account, value, n, CAST(first_seen AS TIMESTAMP),
     CAST(last_seen AS TIMESTAMP)
@@ -151,20 +153,31 @@ FROM grouped
 JOIN kind_names ON grouped.kind IS NOT DISTINCT FROM kind_names.raw
 """
 
+LIST_SIGNALS: Final = """
+INSERT INTO texts
+WITH parsed AS ({parsed}),
+good AS (SELECT DISTINCT kind, value_0 AS value FROM parsed WHERE {good})
+SELECT DISTINCT kind_names.kind, hash(good.value), good.value
+FROM good
+JOIN kind_names ON good.kind IS NOT DISTINCT FROM kind_names.raw
+"""
+
 GROUP_ATTRIBUTES: Final = """
 INSERT INTO attributes
 WITH parsed AS ({parsed})
-SELECT account, {attributes}
+SELECT hash(account), {attributes}
 FROM parsed
 WHERE {good}
-GROUP BY account
+GROUP BY hash(account)
 """
 
 FIND_KINDS: Final = "WITH parsed AS ({parsed}) SELECT DISTINCT kind FROM parsed"
 
-RAW_ACCOUNTS: Final = "SELECT DISTINCT account FROM account_rows"
+RAW_ACCOUNTS: Final = "SELECT key, min(account) AS account FROM account_rows GROUP BY key"
 
-RAW_VALUES: Final = "SELECT DISTINCT kind, value FROM raw WHERE {condition}"
+RAW_VALUES: Final = """
+SELECT kind, key, min(value) AS value FROM texts WHERE {condition} GROUP BY kind, key
+"""
 
 
 def make_tables(engine: Engine) -> None:
@@ -243,11 +256,10 @@ def group_rows(
     engine: Engine,
     readings: list[Reading],
     kinds: list[str],
-    config: Config,
     *,
     with_fingerprints: bool = True,
-) -> frozenset[int]:
-    """Fill `account_rows`, `attributes` and `raw` with the rows that keep their rules.
+) -> None:
+    """Fill `account_rows`, `attributes`, `raw` and `texts` with the rows that keep their rules.
 
     Parameters
     ----------
@@ -256,56 +268,65 @@ def group_rows(
         The sources of the run.
     kinds : list of str
         The kinds of the run.
-    config : Config
-        Its limits.
     with_fingerprints : bool, default True
-        Whether to group prompt fingerprints as well, all of them as texts; without, only those
-        that need to be spelt.
-
-    Returns
-    -------
-    frozenset of int
-        Places of the sources with fingerprints that need to be spelt, where not all are grouped.
+        Whether to group prompt fingerprints as well, all of them.
 
     Raises
     ------
     InputError
         If a source cannot be read to its end.
     """
-    odd = set()
     for i, reading in enumerate(readings):
         words = {"source": str(i), **_describe_reading(reading)}
         source = reading.source.label
         if reading.attributes:
             engine.execute(GROUP_ATTRIBUTES.format(**words), source=source)
+        engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
         if reading.is_long:
-            for template in (GROUP_ACCOUNTS, GROUP_SIGNALS):
+            for template in (GROUP_SIGNALS, LIST_SIGNALS):
                 engine.execute(template.format(**words), source=source)
             continue
         slots, fingerprints = list(range(len(reading.slots))), find_fingerprints(reading)
         if fingerprints is not None:
             slots.remove(fingerprints)
-            said = describe_fingerprints(reading, fingerprints, config)
             if with_fingerprints:
-                words |= _describe_slots(reading, [fingerprints], kinds)
-                engine.execute(GROUP_COLUMNS.format(**words), source=source)
-            elif engine.query(FIND_ODD.format(**said), source=source).num_rows:
-                words |= _describe_slots(reading, [fingerprints], kinds)
-                odd.add(i)
-                good = f"{words['good']} AND NOT ({said['plain']})"
-                engine.execute(GROUP_COLUMNS.format(**words | {"good": good}), source=source)
-        words |= _describe_slots(reading, slots, kinds)
-        if reading.cell_rules:
-            engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
-            if slots:
-                engine.execute(GROUP_COLUMNS.format(**words), source=source)
+                _group_columns(engine, reading, [fingerprints], kinds, words)
+        if not slots:
             continue
+        if reading.cell_rules or len(slots) == 1:
+            _group_columns(engine, reading, slots, kinds, words)
+            continue
+        words |= _describe_slots(reading, slots, kinds)
         engine.execute(GROUP_ROWS.format(**words), source=source)
-        engine.execute(SUM_ACCOUNTS.format(**words))
-        if slots:
-            engine.execute(SUM_COLUMNS.format(**words))
+        engine.execute(SUM_COLUMNS.format(**words))
         engine.drop("agreeing")
-    return frozenset(odd)
+        _list_texts(engine, reading, slots, kinds, words)
+
+
+def group_odd_fingerprints(
+    engine: Engine, i: int, reading: Reading, kinds: list[str], config: Config
+) -> None:
+    """Append the prompt fingerprints of a source that are not their own spelling to `raw`.
+
+    Parameters
+    ----------
+    engine : Engine
+    i : int
+        The source's place in the run.
+    reading : Reading
+        A source with fingerprints.
+    kinds : list of str
+        The kinds of the run.
+    config : Config
+        Its limits.
+    """
+    slot = find_fingerprints(reading)
+    if slot is None:
+        return
+    words = {"source": str(i), **_describe_reading(reading)}
+    plain = PLAIN.format(value=f"value_{slot}", most=config.limits.max_value_chars)
+    words["good"] += f" AND NOT ({plain})"
+    _group_columns(engine, reading, [slot], kinds, words)
 
 
 def find_fingerprints(reading: Reading) -> int | None:
@@ -323,33 +344,6 @@ def find_fingerprints(reading: Reading) -> int | None:
         return None
     found = [k for k, (_, kind) in enumerate(reading.slots) if kind == FINGERPRINTS]
     return found[0] if len(found) == 1 else None
-
-
-def describe_fingerprints(reading: Reading, slot: int, config: Config) -> dict[str, str]:
-    """Return the words that queries of fingerprints leave open.
-
-    Parameters
-    ----------
-    reading : Reading
-    slot : int
-        From `find_fingerprints`.
-    config : Config
-        Its limits.
-
-    Returns
-    -------
-    dict of str
-        ``parsed``, ``good``, ``first``, ``value`` and ``plain``: the condition under which a
-        fingerprint is its own spelling.
-    """
-    value = f"value_{slot}"
-    return {
-        "parsed": reading.get_parsed_sql(),
-        "good": reading.get_good_sql(),
-        "first": reading.first,
-        "value": value,
-        "plain": PLAIN.format(value=value, most=config.limits.max_value_chars),
-    }
 
 
 def _describe_reading(reading: Reading) -> dict[str, str]:
@@ -380,9 +374,28 @@ def _describe_slots(reading: Reading, slots: list[int], kinds: list[str]) -> dic
         "kind": f"CASE {' '.join(cases)} END",
         "value": f"CASE {' '.join(f'WHEN GROUPING({v}) = 0 THEN {v}' for v in values)} END",
         "sets": ", ".join(f"(account, {value})" for value in values),
-        "carried": "".join(f", any_value({value}) AS {value}" for value in values),
-        "keys": "".join(f", hash({value})" for value in values),
+        "names": "".join(f", {value}" for value in values),
+        "keys": "".join(f", hash({value}) AS {value}" for value in values),
+        "nothing": NOTHING,
     }
+
+
+def _group_columns(
+    engine: Engine, reading: Reading, slots: list[int], kinds: list[str], words: dict[str, str]
+) -> None:
+    """Fill `raw` and `texts` with some columns, straight from the rows."""
+    said = words | _describe_slots(reading, slots, kinds)
+    engine.execute(GROUP_COLUMNS.format(**said), source=reading.source.label)
+    _list_texts(engine, reading, slots, kinds, words)
+
+
+def _list_texts(
+    engine: Engine, reading: Reading, slots: list[int], kinds: list[str], words: dict[str, str]
+) -> None:
+    """Fill `texts` with the values of some columns."""
+    for k in slots:
+        said = words | {"kind": str(kinds.index(reading.slots[k][1])), "value": f"value_{k}"}
+        engine.execute(LIST_TEXTS.format(**said), source=reading.source.label)
 
 
 def judge_accounts(engine: Engine, config: Config) -> None:
@@ -394,7 +407,7 @@ def judge_accounts(engine: Engine, config: Config) -> None:
     config : Config
         Its limits.
     """
-    raw = engine.query(RAW_ACCOUNTS).column("account").combine_chunks()
+    key, raw = (column.combine_chunks() for column in engine.query(RAW_ACCOUNTS).columns)
     limit = config.limits.max_value_chars
     text = pc.utf8_trim_whitespace(raw)
     is_missing = pc.fill_null(pc.equal(text, ""), fill_value=True)
@@ -409,7 +422,7 @@ def judge_accounts(engine: Engine, config: Config) -> None:
         "the account holds control characters",
     )
     is_good = pc.invert(is_bad)
-    insert(engine, "spellings", [pc.filter(raw, is_good), pc.filter(text, is_good)])
+    insert(engine, "spellings", [pc.filter(column, is_good) for column in (raw, key, text)])
     insert(engine, "refused_accounts", [pc.filter(raw, is_bad), pc.filter(reason, is_bad)])
 
 
@@ -438,20 +451,20 @@ def _judge_batch(
     engine: Engine, treatment: str, batch: pa.RecordBatch, kinds: list[str], config: Config
 ) -> None:
     """Spell one batch of raw values and store what they mean."""
-    raw_kind, raw_value = batch.columns
+    raw_kind, raw_key, raw_value = batch.columns
     spelt = canonicalise(treatment, raw_value, config)
     for name, values in spelt.items():
         kind = raw_kind
         if name != treatment:
             kind = pa.array(np.full(len(batch), kinds.index(name), np.int32))
-        columns = [raw_kind, raw_value, kind, values]
+        columns = [raw_kind, raw_key, kind, values]
         if values.null_count:
             columns = [pc.filter(column, pc.is_valid(values)) for column in columns]
         insert(engine, "meanings", columns)
     is_refused = pc.is_null(spelt[treatment])
     if pc.any(is_refused).as_py():
-        kind, value = (pc.filter(column, is_refused) for column in batch.columns)
+        kind, key, value = (pc.filter(column, is_refused) for column in batch.columns)
         reason = describe_refusals(treatment, value, config)
         is_missing = pc.is_null(reason)
         reason = pc.fill_null(reason, "the value is missing")
-        insert(engine, "refused_values", [kind, value, is_missing, reason])
+        insert(engine, "refused_values", [kind, key, value, is_missing, reason])

@@ -259,19 +259,16 @@ def _parse_ips(text: pa.Array) -> pa.Array:
     text = pc.utf8_lower(text)
     text = pc.replace_substring_regex(text, _IPV4_PORT, r"\1")
     v4 = _null_where(text, pc.invert(pc.match_substring_regex(text, _IPV4)))
-    if not pc.any(pc.match_substring(text, ":")).as_py():
+    is_v6 = pc.fill_null(pc.match_substring(text, ":"), fill_value=False)
+    if not pc.any(is_v6).as_py():
         return v4
-    return pc.coalesce(v4, _parse_ipv6(text))
+    return pc.replace_with_mask(v4, is_v6, _parse_ipv6(pc.filter(text, is_v6)))
 
 
 def _parse_ipv6(text: pa.Array) -> pa.Array:
     """Return the /64 network of IPv6 addresses, dotted IPv4 of mapped ones, null of others."""
-    text = pc.replace_substring_regex(text, _IPV6_BRACKETS, r"\1")
-    # The canonical form itself is read back; a network of another size is no address.
-    text = pc.replace_substring_regex(text, r"::/64$", "::")
-    text = pc.replace_substring_regex(text, _IPV6_SUFFIX, "")
-    text = _spell_out_tail(text)
-    full = _spell_out_zeros(text)
+    is_short = pc.invert(pc.match_substring_regex(text, _IPV6_GROUPS))
+    full = pc.replace_with_mask(text, is_short, _spell_out(pc.filter(text, is_short)))
     is_whole = pc.fill_null(pc.match_substring_regex(full, _IPV6_GROUPS), fill_value=False)
     chosen = pc.filter(full, is_whole)
     groups = _read_hex(pc.list_flatten(pc.split_pattern(chosen, ":"))).reshape(-1, 8)
@@ -280,6 +277,15 @@ def _parse_ipv6(text: pa.Array) -> pa.Array:
     position = np.full(len(text), -1, np.int64)
     position[np.flatnonzero(is_whole)] = np.arange(len(chosen))
     return pc.take(found, pa.array(position, mask=position < 0))
+
+
+def _spell_out(text: pa.Array) -> pa.Array:
+    """Write IPv6 addresses as eight groups; what comes out for other texts is none."""
+    text = pc.replace_substring_regex(text, _IPV6_BRACKETS, r"\1")
+    # The canonical form itself is read back; a network of another size is no address.
+    text = pc.replace_substring_regex(text, r"::/64$", "::")
+    text = pc.replace_substring_regex(text, _IPV6_SUFFIX, "")
+    return _spell_out_zeros(_spell_out_tail(text))
 
 
 def _spell_out_tail(text: pa.Array) -> pa.Array:

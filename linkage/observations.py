@@ -35,7 +35,7 @@ from linkage.refusals import (
     remove_refused,
     require_usable,
 )
-from linkage.singles import ALONE, hold_fingerprints
+from linkage.singles import ALONE, count_fingerprints, hold_fingerprints
 from linkage.sources import KEPT, open_sources
 
 __all__ = ["Observed", "SourceInfo", "observe"]
@@ -43,6 +43,7 @@ __all__ = ["Observed", "SourceInfo", "observe"]
 FindTemplates = Callable[[Iterable[pa.RecordBatch]], tuple[pa.Table, pa.Table]]
 Progress = Callable[[str], None]
 
+TEMPLATE: Final = -2  # in place of a raw kind; -1 is one that is none
 PROMPT_BATCH_ROWS: Final = 8_192  # prompts are long: a batch of them must fit into memory
 
 UTC: Final = pa.timestamp("us", tz="UTC")
@@ -172,7 +173,11 @@ def observe(
     tell("grouping rows by account and value")
     make_tables(engine)
     kinds = number_kinds(engine, readings, config)
-    odd = group_rows(engine, readings, kinds, config, with_fingerprints=keep_alone)
+    group_rows(engine, readings, kinds, with_fingerprints=keep_alone)
+    fingerprints = None
+    if not keep_alone:
+        tell("counting who holds fingerprints")
+        fingerprints = count_fingerprints(engine, readings, kinds, config)
     tell("spelling accounts and identifiers canonically")
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
@@ -188,8 +193,9 @@ def observe(
         long_prompts, templates = hold_templates(engine, readings, config, find_templates)
     alone = ALONE.empty_table()
     if not keep_alone:
-        tell("looking for shared fingerprints")
-        alone = hold_fingerprints(engine, readings, kinds, config, odd)
+        tell("reading shared fingerprints")
+        alone = hold_fingerprints(engine, readings, kinds, config, fingerprints)
+        del fingerprints
     tell("counting edges")
     tables = _assemble(engine, readings, kinds, config)
     tell("looking up what was refused")
@@ -232,7 +238,7 @@ PROMPTS: Final = """
 WITH parsed AS ({parsed})
 SELECT account_codes.code AS account_id, parsed.prompt, CAST({first} AS TIMESTAMP) AS ts
 FROM parsed
-JOIN account_codes ON parsed.account = account_codes.raw
+JOIN account_codes ON hash(parsed.account) = account_codes.key
 WHERE {good} AND parsed.prompt <> '' AND {no_fingerprint}
 """
 
@@ -297,7 +303,7 @@ ACCOUNT_IDS: Final = "SELECT DISTINCT account_id FROM spellings ORDER BY account
 
 CODE_ACCOUNTS: Final = """
 INSERT INTO account_codes
-SELECT spellings.raw, account_ids.code
+SELECT spellings.key, account_ids.code
 FROM spellings
 JOIN account_ids ON spellings.account_id = account_ids.account_id
 """
@@ -307,14 +313,14 @@ WITH seen AS (
     SELECT account_codes.code, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
         sum(CASE WHEN source IN ({events}) THEN n_rows ELSE 0 END) AS n_events
     FROM account_rows
-    JOIN account_codes ON account_rows.account = account_codes.raw
+    JOIN account_codes ON account_rows.key = account_codes.key
     GROUP BY account_codes.code
 ),
 known AS (
     SELECT account_codes.code, min(created_at) AS created_at, min(country) AS country,
         min(status) AS status, min(banned_at) AS banned_at
     FROM attributes
-    JOIN account_codes ON attributes.account = account_codes.raw
+    JOIN account_codes ON attributes.account = account_codes.key
     GROUP BY account_codes.code
 )
 SELECT account_ids.account_id, known.created_at, known.country, known.status, known.banned_at,
@@ -325,38 +331,27 @@ LEFT JOIN known ON account_ids.code = known.code
 ORDER BY account_ids.code
 """
 
+# Templates of prompts have a number of their own in place of a raw kind.
 IDENTIFIERS: Final = """
-SELECT kind, value FROM meanings
-UNION
-SELECT {prompt}, value FROM holdings
+SELECT raw_kind, raw_key, kind, value FROM meanings
+UNION ALL
+SELECT DISTINCT {template}, hash(value), {prompt}, value FROM holdings
 ORDER BY kind, value
 """
 
 SEEN: Final = """
-WITH value_codes AS (
-    SELECT meanings.raw_kind, meanings.raw_value, identifiers.code
-    FROM meanings
-    JOIN identifiers ON meanings.kind = identifiers.kind AND meanings.value = identifiers.value
-),
-seen AS (
-    SELECT account_codes.code AS account, value_codes.code AS identifier, raw.n, raw.first_seen,
-        raw.last_seen
+WITH seen AS (
+    SELECT account_codes.code AS account, kind, value, n, first_seen, last_seen
     FROM raw
-    JOIN account_codes ON raw.account = account_codes.raw
-    JOIN value_codes ON raw.kind = value_codes.raw_kind AND raw.value = value_codes.raw_value
+    JOIN account_codes ON raw.account = account_codes.key
     UNION ALL
-    SELECT holdings.account, identifiers.code, holdings.n, holdings.first_seen, holdings.last_seen
+    SELECT account, {template}, hash(value), n, first_seen, last_seen
     FROM holdings
-    JOIN identifiers ON identifiers.kind = {prompt} AND holdings.value = identifiers.value
 )
-"""
-
-EDGES: Final = """
-SELECT account, identifier, CAST(sum(n) AS BIGINT) AS "count", min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen
+SELECT seen.account, value_codes.code AS identifier, seen.n AS "count", seen.first_seen,
+    seen.last_seen
 FROM seen
-GROUP BY account, identifier
-ORDER BY account, identifier
+JOIN value_codes ON seen.kind = value_codes.raw_kind AND seen.value = value_codes.raw_key
 """
 
 
@@ -377,11 +372,11 @@ def _assemble(
     """Build the tables of the result."""
     events = list_sources(readings, "events")
     accounts = engine.query(ACCOUNTS.format(events=events))
-    prompt = kinds.index("prompt")
-    identifiers = engine.query(IDENTIFIERS.format(prompt=prompt))
-    engine.register("identifiers", _number_rows(identifiers))
-    edges = engine.query(SEEN.format(prompt=prompt) + EDGES)
-    engine.unregister("identifiers")
+    words = {"template": TEMPLATE, "prompt": kinds.index("prompt")}
+    identifiers, codes = _number_identifiers(engine.query(IDENTIFIERS.format(**words)))
+    engine.register("value_codes", codes)
+    edges = _merge_edges(engine.query(SEEN.format(**words)), len(identifiers))
+    engine.unregister("value_codes")
     engine.unregister("account_ids")
     identifiers, edges, held = _drop_unheld(identifiers, edges)
     families = [config.get_kind(kind).family for kind in kinds]
@@ -395,6 +390,73 @@ def _assemble(
         }
     )
     return {"accounts": _mark_utc(accounts), "identifiers": named, "edges": _mark_utc(edges)}
+
+
+def _number_identifiers(meanings: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return distinct (kind, value), and the code of what each raw value means.
+
+    Parameters
+    ----------
+    meanings : pyarrow.Table
+        raw_kind, raw_key, kind, value; sorted by the last two.
+    """
+    kind, value = meanings.column("kind"), meanings.column("value")
+    is_new = np.ones(len(meanings), bool)
+    if len(meanings) > 1:
+        differs = [pc.not_equal(column[1:], column[:-1]) for column in (kind, value)]
+        is_new[1:] = pc.or_(*differs).to_numpy()
+    code = pa.array((np.cumsum(is_new) - 1).astype(np.int32))
+    codes = meanings.select(["raw_kind", "raw_key"]).append_column("code", code)
+    return meanings.select(["kind", "value"]).filter(pa.array(is_new)), codes
+
+
+def _merge_edges(seen: pa.Table, n_identifiers: int) -> pa.Table:
+    """Add up the rows of each account and identifier, and sort them.
+
+    Parameters
+    ----------
+    seen : pyarrow.Table
+        account, identifier (codes), count, first_seen, last_seen.
+    n_identifiers : int
+    """
+    key = seen.column("account").to_numpy() * np.int64(n_identifiers)
+    key += seen.column("identifier").to_numpy()
+    order = np.argsort(key)
+    key = key[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    account, identifier = np.divmod(key[starts], n_identifiers) if len(key) else (key, key)
+    # Where no time was given, the largest stands for the first one, and the smallest for the last.
+    count, first, last = (
+        _reduce(seen.column(name), order, starts, ufunc, unknown)
+        for name, ufunc, unknown in (
+            ("count", np.add, 0),
+            ("first_seen", np.minimum, np.iinfo(np.int64).max),
+            ("last_seen", np.maximum, np.iinfo(np.int64).min),
+        )
+    )
+    return pa.table(
+        {
+            "account": pa.array(account.astype(np.int32)),
+            "identifier": pa.array(identifier.astype(np.int32)),
+            "count": count,
+            "first_seen": first,
+            "last_seen": last,
+        }
+    )
+
+
+def _reduce(
+    column: pa.ChunkedArray,
+    order: np.ndarray[tuple[int], np.dtype[np.int64]],
+    starts: np.ndarray[tuple[int], np.dtype[np.int64]],
+    ufunc: np.ufunc,
+    unknown: int,
+) -> pa.Array:
+    """Reduce runs of a column; null where all of a run is null."""
+    filled = pc.fill_null(column.cast(pa.int64()), unknown).to_numpy()
+    reduced = ufunc.reduceat(filled[order], starts) if len(starts) else filled[:0]
+    mask = reduced == unknown if column.null_count else None
+    return pa.array(reduced, pa.int64(), mask=mask).cast(column.type)
 
 
 def _drop_unheld(

@@ -44,7 +44,7 @@ SOURCES_OF_BAD_VALUES: Final = """
 SELECT DISTINCT raw.source
 FROM raw
 JOIN refused_values AS refused
-    ON raw.kind = refused.kind AND raw.value IS NOT DISTINCT FROM refused.value
+    ON raw.kind = refused.kind AND raw.value = refused.key
 WHERE NOT refused.is_missing OR raw.source IN ({long})
 """
 
@@ -65,13 +65,13 @@ REMOVE_EMPTY_ACCOUNTS: Final = (
     WHERE source IN ({long}) AND NOT EXISTS (
         SELECT 1
         FROM raw
-        JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_value
-        WHERE raw.source = account_rows.source AND raw.account = account_rows.account
+        JOIN meanings ON raw.kind = meanings.raw_kind AND raw.value = meanings.raw_key
+        WHERE raw.source = account_rows.source AND raw.account = account_rows.key
     )
     """,
     """
     DELETE FROM spellings
-    WHERE NOT EXISTS (SELECT 1 FROM account_rows WHERE account_rows.account = spellings.raw)
+    WHERE NOT EXISTS (SELECT 1 FROM account_rows WHERE account_rows.key = spellings.key)
     """,
 )
 
