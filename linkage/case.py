@@ -21,6 +21,7 @@ from linkage.schema import CASE_TABLES
 __all__ = ["SCHEMAS", "check_place", "read_case", "read_table", "write_case"]
 
 MANIFEST: Final = "manifest.json"
+GROUP_ROWS: Final = 1 << 20
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _SPAN: Final = [("first_seen", _TIME), ("last_seen", _TIME)]
@@ -160,12 +161,7 @@ def write_case(result: Result, path: str | Path) -> Path:
     try:
         for name in TABLES:
             frame = getattr(result, name)
-            table = pa.Table.from_pandas(
-                frame, schema=_choose_schema(name, frame), preserve_index=False
-            )
-            pq.write_table(
-                table.replace_schema_metadata(None), draft / f"{name}.parquet", compression="zstd"
-            )
+            _write_table(frame, _choose_schema(name, frame), draft / f"{name}.parquet")
         text = json.dumps(result.manifest, indent=2, sort_keys=True, ensure_ascii=False)
         (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
         draft.chmod(0o755)
@@ -175,6 +171,15 @@ def write_case(result: Result, path: str | Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return place
+
+
+def _write_table(frame: pd.DataFrame, schema: pa.Schema, file: Path) -> None:
+    """Write a table by groups of rows, so that no second copy of it stands in memory."""
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for start in range(0, max(len(frame), 1), GROUP_ROWS):
+            rows = frame.iloc[start : start + GROUP_ROWS]
+            table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
+            writer.write_table(table.replace_schema_metadata(None))
 
 
 def _choose_schema(name: str, frame: pd.DataFrame) -> pa.Schema:

@@ -185,6 +185,7 @@ def link(
         chosen=_find_chosen(observed.identifiers, settings),
         alone=observed.alone,
     )
+    observed = replace(observed, edges=observed.edges.schema.empty_table())  # the graph has them
     strata = _find_strata(graph, settings.method)
     found = _find_clusters(graph, strata, settings, seed, clock, stages)
     with clock.step("describing clusters", "describe"):
@@ -550,41 +551,57 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
 def _tabulate_evidence(
     graph: AccountGraph, evidence: pd.DataFrame, number: pd.Series[int]
 ) -> pd.DataFrame:
-    seen = evidence.merge(graph.edges, on=["account", "identifier"], how="left")
-    identifiers = graph.identifiers.iloc[seen["identifier"]]
-    table = pd.DataFrame(
+    cluster = number.reindex(evidence["cluster"]).to_numpy(np.int64)
+    account, identifier = (evidence[name].to_numpy(np.int64) for name in ("account", "identifier"))
+    # Codes are in the order of what they stand for.
+    order = np.lexsort((identifier, account, cluster))
+    account, identifier = account[order], identifier[order]
+    seen = graph.edges.iloc[_find_edges(graph, account, identifier)]
+    identifiers = graph.identifiers.iloc[identifier]
+    return pd.DataFrame(
         {
-            "cluster_id": number.reindex(seen["cluster"]).to_numpy(np.int64),
-            "account_id": graph.accounts["account_id"].to_numpy()[seen["account"]],
-            "kind": identifiers["kind"].to_numpy(),
-            "value": identifiers["value"].to_numpy(),
-            "bits": seen["bits"],
-            "family": identifiers["family"].to_numpy(),
+            "cluster_id": cluster[order],
+            "account_id": graph.accounts["account_id"].array.take(account),
+            "kind": identifiers["kind"].array,
+            "value": identifiers["value"].array,
+            "bits": evidence["bits"].to_numpy()[order],
+            "family": identifiers["family"].array,
             "n_accounts": identifiers["n_accounts"].to_numpy(),
-            "count": seen["count"],
-            "first_seen": seen["first_seen"],
-            "last_seen": seen["last_seen"],
+            "count": seen["count"].to_numpy(),
+            "first_seen": seen["first_seen"].array,
+            "last_seen": seen["last_seen"].array,
         }
     )
-    return table.sort_values(["cluster_id", "account_id", "kind", "value"], ignore_index=True)
+
+
+def _find_edges(
+    graph: AccountGraph,
+    account: np.ndarray[Any, np.dtype[np.int64]],
+    identifier: np.ndarray[Any, np.dtype[np.int64]],
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the rows of edges, which are sorted."""
+    key = graph.edges["account"].to_numpy() * np.int64(graph.n_identifiers)
+    key += graph.edges["identifier"].to_numpy()
+    return np.searchsorted(key, account * graph.n_identifiers + identifier)
 
 
 def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
-    """Return the observations of identifiers that two or more accounts share."""
+    """Return the observations of identifiers that two or more accounts share.
+
+    Edges are sorted by codes, and codes are in the order of texts: nothing is left to sort.
+    """
     shared = graph.edges[graph.holders[graph.edges["identifier"].to_numpy()] >= 2]
-    identifiers = graph.identifiers.iloc[shared["identifier"]]
-    table = pd.DataFrame(
+    identifier = shared["identifier"].to_numpy()
+    named = {name: graph.identifiers[name].array for name in ("kind", "value", "family")}
+    return pd.DataFrame(
         {
-            "account_id": graph.accounts["account_id"].to_numpy()[shared["account"]],
-            "kind": identifiers["kind"].to_numpy(),
-            "value": identifiers["value"].to_numpy(),
-            "family": identifiers["family"].to_numpy(),
+            "account_id": graph.accounts["account_id"].array.take(shared["account"].to_numpy()),
+            **{name: texts.take(identifier) for name, texts in named.items()},
             "count": shared["count"].to_numpy(),
             "first_seen": shared["first_seen"].array,
             "last_seen": shared["last_seen"].array,
         }
     )
-    return table.sort_values(["account_id", "kind", "value"], ignore_index=True)
 
 
 def _make_manifest(
