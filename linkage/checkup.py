@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from linkage.config import Config
 from linkage.engine import Engine
@@ -23,6 +21,7 @@ from linkage.groups import (
 from linkage.identifiers import DERIVED_KINDS, shorten
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
+    Refused,
     find_refused,
     find_refusing,
     list_unread,
@@ -317,20 +316,17 @@ def _list_ignored(readings: list[Reading]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["table", "source", "column"])
 
 
-def _count_reasons(readings: list[Reading], refused: list[pa.Table]) -> pd.DataFrame:
+def _count_reasons(readings: list[Reading], refused: list[Refused]) -> pd.DataFrame:
     """Count refusals by reason, with one row of each to look at."""
     frames = []
-    for reading, table in zip(readings, refused, strict=True):
-        frame = table.select(["row", "column"]).to_pandas()
-        said = table.column("reason")
-        frame["reason"] = pc.replace_substring_regex(said, r"(?s)^'.*' ", "").to_pandas()
-        frame["example"] = said.to_pandas()
+    for reading, found in zip(readings, refused, strict=True):
+        frame = found.reasons.to_pandas()
         frame["table"], frame["source"] = reading.source.table, reading.source.label
-        frames.append(frame.sort_values("row", kind="stable"))
+        frames.append(frame.sort_values("example_row", kind="stable"))
     counted: pd.DataFrame = (
         pd.concat(frames)
         .groupby(["table", "source", "column", "reason"], dropna=False, sort=False)
-        .agg(n=("reason", "size"), example_row=("row", "first"), example=("example", "first"))
+        .agg(n=("n", "sum"), example_row=("example_row", "first"), example=("example", "first"))
         .reset_index()
     )
     order = ["n", "table", "source", "column", "reason"]

@@ -28,6 +28,7 @@ from linkage.groups import (
 from linkage.prompts import TEMPLATES
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
+    Refused,
     find_refused,
     find_refusing,
     list_sources,
@@ -36,7 +37,7 @@ from linkage.refusals import (
     require_usable,
 )
 from linkage.singles import ALONE, count_fingerprints, hold_fingerprints
-from linkage.sources import KEPT, open_sources
+from linkage.sources import open_sources
 
 __all__ = ["Observed", "SourceInfo", "observe"]
 
@@ -206,7 +207,7 @@ def observe(
         for i, reading in enumerate(readings)
     ]
     drop_tables(engine)
-    rejected = pa.concat_tables(refused).sort_by(
+    rejected = pa.concat_tables(found.table for found in refused).sort_by(
         [
             ("source", "ascending"),
             ("row", "ascending"),
@@ -216,8 +217,8 @@ def observe(
     )
     sources = tuple(
         info
-        for reading, table in zip(readings, refused, strict=True)
-        for info in _describe(reading, table)
+        for reading, found in zip(readings, refused, strict=True)
+        for info in _describe(reading, found)
     )
     return Observed(**tables, alone=alone, templates=templates, rejected=rejected, sources=sources)
 
@@ -485,24 +486,21 @@ def _mark_utc(table: pa.Table) -> pa.Table:
     return table.cast(schema)
 
 
-def _describe(reading: Reading, refused: pa.Table) -> Iterator[SourceInfo]:
+def _describe(reading: Reading, refused: Refused) -> Iterator[SourceInfo]:
     """Yield what was read from each file of a source."""
     source = reading.source
-    is_cell = pc.ends_with(refused.column("reason"), KEPT)
-    is_row = pc.and_(pc.is_valid(refused.column("row")), pc.invert(is_cell))
     columns = dict(source.columns.found)
     columns |= {
         kind: column for column, kind in source.columns.kinds if column not in columns.values()
     }
     for file in source.files:
-        is_here = pc.equal(refused.column("source"), file.label)
         yield SourceInfo(
             table=source.table,
             source=file.label,
             digest=file.digest,
             n_rows=file.n_rows,
-            n_refused_rows=pc.sum(pc.and_(is_here, is_row)).as_py() or 0,
-            n_dropped_cells=pc.sum(pc.and_(is_here, is_cell)).as_py() or 0,
+            n_refused_rows=refused.n_rows.get(file.label, 0),
+            n_dropped_cells=refused.n_cells.get(file.label, 0),
             columns=columns,
             ignored=source.columns.ignored,
         )

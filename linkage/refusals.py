@@ -1,10 +1,12 @@
 """What was refused of the input, row by row, and why.
 
 Whether a source holds anything to refuse is known from its groups. Only then its rows are looked
-at again, to say which ones, in words for the person who wrote them.
+at again, to say which ones, in words for the person who wrote them. All are counted; of a source
+that has more of them than anybody reads, the first `MAX_LISTED` are listed.
 """
 
-from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -16,9 +18,10 @@ from linkage.errors import InputError
 from linkage.groups import NO_KIND
 from linkage.identifiers import MAX_KIND_CHARS
 from linkage.readings import Reading, Rule
-from linkage.sources import KEPT, REJECTED, make_rejected
+from linkage.sources import KEPT, MAX_LISTED, REJECTED, make_rejected
 
 __all__ = [
+    "Refused",
     "find_refused",
     "find_refusing",
     "list_sources",
@@ -26,6 +29,16 @@ __all__ = [
     "remove_refused",
     "require_usable",
 ]
+
+REASONS: Final = pa.schema(
+    [
+        ("column", pa.string()),
+        ("reason", pa.string()),
+        ("n", pa.int64()),
+        ("example_row", pa.int64()),
+        ("example", pa.string()),
+    ]
+)
 
 COUNT_ROWS: Final = """
 SELECT source, CAST(sum(n_rows) AS BIGINT) AS n_rows, CAST(sum(n_bad) AS BIGINT) AS n_bad
@@ -113,6 +126,54 @@ SELECT origin_file, origin_row, {column}, {reason} || {kept}
 FROM verdicts
 WHERE row_reason IS NULL AND ({good}) IS NOT TRUE
 """
+
+
+# All of them, in the engine, which spills what does not fit into memory.
+KEEP_REFUSED: Final = "CREATE TABLE refused AS {verdicts}"
+
+COUNT_REFUSED: Final = """
+SELECT origin_file, sum(CASE WHEN suffix(reason, {kept}) THEN 0 ELSE 1 END) AS n_rows,
+    sum(CASE WHEN suffix(reason, {kept}) THEN 1 ELSE 0 END) AS n_cells
+FROM refused
+GROUP BY origin_file
+"""
+
+LIST_REFUSED: Final = """
+SELECT * FROM refused ORDER BY origin_file, origin_row, "column", reason LIMIT {most}
+"""
+
+# By what a reason says beside the value that it quotes.
+COUNT_REASONS: Final = """
+WITH said AS (
+    SELECT *, regexp_replace(reason, '(?s)^''.*'' ', '') AS said FROM refused
+)
+SELECT "column", said AS reason, count(*) AS n, min(origin_row) AS example_row,
+    arg_min(reason, (origin_row, origin_file)) AS example
+FROM said
+GROUP BY "column", said
+ORDER BY "column", said
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What was refused of one source.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        source, row, column, reason; a row without a number says how many are not listed.
+    n_rows, n_cells : dict of str -> int
+        By what people call a file: rows that were not used, and cells of rows that were.
+    reasons : pyarrow.Table
+        column, reason (without the value that it quotes), n, example_row (the first), example
+        (the whole reason there).
+    """
+
+    table: pa.Table
+    n_rows: dict[str, int]
+    n_cells: dict[str, int]
+    reasons: pa.Table
 
 
 def list_sources(readings: list[Reading], table: str) -> str:
@@ -209,10 +270,12 @@ def require_usable(
         own = [i for i, reading in enumerate(readings) if reading.source.table == table]
         n_rows = sum(file.n_rows for i in own for file in readings[i].source.files)
         if n_rows and not used.intersection(own):
-            refused = pa.concat_tables(
-                find_refused(engine, readings[i], kinds, config) for i in own
+            found = pa.concat_tables(
+                find_refused(engine, readings[i], kinds, config).reasons for i in own
             )
-            reason, n = Counter(refused.column("reason").to_pylist()).most_common(1)[0]
+            first = found.group_by("reason").aggregate([("n", "sum"), ("example", "min")])
+            first = first.sort_by([("n_sum", "descending"), ("reason", "ascending")])
+            n, reason = (first.column(name)[0].as_py() for name in ("n_sum", "example_min"))
             raise InputError(
                 f"not one usable row in {table}: {n_rows} refused, {n} of them because {reason}; "
                 f"correct them, or map other columns in linkage.toml under [columns.{table}]"
@@ -226,8 +289,8 @@ def find_refused(
     config: Config,
     *,
     with_prompts: bool = False,
-) -> pa.Table:
-    """Look up every row and cell of a source that was refused, and say why.
+) -> Refused:
+    """Look up the rows and cells of a source that were refused, and say why.
 
     Parameters
     ----------
@@ -244,8 +307,7 @@ def find_refused(
 
     Returns
     -------
-    pyarrow.Table
-        source, row, column, reason.
+    Refused
     """
     rules = [*reading.cell_rules]
     if with_prompts:
@@ -259,7 +321,12 @@ def find_refused(
         )
         for rule in rules
     )
-    found = engine.query(sql, source=reading.source.label)
+    engine.drop("refused")
+    engine.execute(KEEP_REFUSED.format(verdicts=sql), source=reading.source.label)
+    found = engine.query(LIST_REFUSED.format(most=MAX_LISTED))
+    counts = engine.query(COUNT_REFUSED.format(kept=quote_text(KEPT)))
+    reasons = engine.query(COUNT_REASONS)
+    engine.drop("refused")
     table = pa.table(
         [
             _label_files(reading, found.column("origin_file")),
@@ -269,7 +336,34 @@ def find_refused(
         ],
         schema=REJECTED,
     )
-    return pa.concat_tables([list_unread(reading), table])
+    unread, files = list_unread(reading), _label_files(reading, counts.column("origin_file"))
+    n_rows, n_cells = (
+        _add_counts(before, files, counts.column(name))
+        for before, name in ((unread.n_rows, "n_rows"), (unread.n_cells, "n_cells"))
+    )
+    n_unlisted = pc.sum(reasons.column("n")).as_py() or 0
+    unlisted = _tell_unlisted(reading, n_unlisted - len(table))
+    return Refused(
+        table=pa.concat_tables([unread.table, table, *unlisted]),
+        n_rows=n_rows,
+        n_cells=n_cells,
+        reasons=pa.concat_tables([unread.reasons, reasons.cast(REASONS)]),
+    )
+
+
+def _add_counts(before: dict[str, int], files: pa.Array, counts: pa.ChunkedArray) -> dict[str, int]:
+    """Return the counts of files with further ones added."""
+    total = dict(before)
+    for file, n in zip(files.to_pylist(), counts.to_pylist(), strict=True):
+        total[file] = total.get(file, 0) + int(n)
+    return total
+
+
+def _tell_unlisted(reading: Reading, n: int) -> Iterator[pa.Table]:
+    """Yield the row that says how many rows and cells are not listed, if there are any."""
+    if n:
+        reason = f"{n} more rows or cells were refused than the {MAX_LISTED} that are listed"
+        yield make_rejected([(reading.source.label, None, None, reason)])
 
 
 def _write_verdicts(reading: Reading, kinds: list[str]) -> str:
@@ -309,7 +403,7 @@ def _label_files(reading: Reading, files: pa.ChunkedArray) -> pa.Array:
     return pc.take(pa.array([file.label for file in known]), pc.index_in(files, value_set=paths))
 
 
-def list_unread(reading: Reading) -> pa.Table:
+def list_unread(reading: Reading) -> Refused:
     """Return what was refused before any SQL ran, and which files are empty.
 
     Parameters
@@ -319,13 +413,25 @@ def list_unread(reading: Reading) -> pa.Table:
 
     Returns
     -------
-    pyarrow.Table
-        source, row, column, reason.
+    Refused
     """
-    source = reading.source
-    rows = [(source.files[0].label, *rejection) for rejection in source.rejections]
+    source, found = reading.source, reading.source.rejections
+    label = source.files[0].label
+    rows = [(label, *rejection) for rejection in found.listed]
     rows += [(file.label, None, None, "no rows") for file in source.files if not file.n_rows]
-    return make_rejected(rows)
+    n_unlisted = found.n_rows + found.n_cells - len(found.listed)
+    table = pa.concat_tables([make_rejected(rows), *_tell_unlisted(reading, n_unlisted)])
+    reasons = table.sort_by([("row", "ascending")]).group_by(
+        ["column", "reason"], use_threads=False
+    )
+    counted = reasons.aggregate([("row", "count", pc.CountOptions(mode="all")), ("row", "min")])
+    columns = [counted.column(name) for name in ("column", "reason", "row_count", "row_min")]
+    return Refused(
+        table=table,
+        n_rows={label: found.n_rows},
+        n_cells={label: found.n_cells},
+        reasons=pa.table([*columns, counted.column("reason")], schema=REASONS),
+    )
 
 
 def _rule_prompt(reading: Reading, config: Config) -> Rule:

@@ -33,8 +33,10 @@ from linkage.schema import INPUTS
 
 __all__ = [
     "KEPT",
+    "MAX_LISTED",
     "REJECTED",
     "Columns",
+    "Rejections",
     "Source",
     "SourceFile",
     "digest_inputs",
@@ -69,7 +71,35 @@ LINE_DELIMITER: Final = "\x01"  # cannot stand unescaped in JSON
 
 KEPT: Final = "; the rest of the row was used"
 
+MAX_LISTED: Final = 1_000_000  # refusals of a source; the others are counted
+
 Rejection = tuple[int | None, str | None, str]  # row, column, reason
+
+
+@dataclass(slots=True)
+class Rejections:
+    """What is refused while a file is read: counted, and the first listed.
+
+    Attributes
+    ----------
+    listed : list of (row, column, reason)
+        At most `MAX_LISTED`; without a column where it is the whole row.
+    n_rows, n_cells : int
+        All of them: whole rows, and cells of other rows.
+    """
+
+    listed: list[Rejection] = field(default_factory=list)
+    n_rows: int = 0
+    n_cells: int = 0
+
+    def add(self, row: int | None, column: str | None, reason: str) -> None:
+        """Note one refusal."""
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append((row, column, reason))
+        if column is None:
+            self.n_rows += 1
+        else:
+            self.n_cells += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +161,14 @@ class Source:
     types: Mapping[str, pa.DataType]
     columns: Columns
     files: tuple[SourceFile, ...]
-    rejections: tuple[Rejection, ...] = ()  # found while reading the file, before any SQL
+    # What was refused while the file was read, before any SQL.
+    rejections: Rejections = field(default_factory=Rejections)
     has_file_column: bool = False
 
     @property
     def n_rows(self) -> int:
         """Rows in the relation: without those refused while reading."""
-        refused = sum(1 for _, column, _ in self.rejections if column is None)
-        return sum(file.n_rows for file in self.files) - refused
+        return sum(file.n_rows for file in self.files) - self.rejections.n_rows
 
 
 def make_rejected(rows: Sequence[tuple[str, int | None, str | None, str]]) -> pa.Table:
@@ -436,13 +466,13 @@ class _Opener:
         engine.attach_parquet("json_lines", [lines], source=label, number_rows=False)
         sql = JSON_OBJECTS.format(relation="json_lines", row=ROW_COLUMN)
         engine.write_parquet(sql, objects, source=label)
-        stage.rejections += _find_bad_json(engine, "json_lines", label)
+        _find_bad_json(engine, "json_lines", label, stage.rejections)
         engine.attach_parquet("json_objects", [objects], source=label, number_rows=False)
         names = _find_json_keys(engine, "json_objects", label)
         if stage.n_rows and not names:
             raise InputError(f"{label} holds no JSON object: write one object a line")
         columns = self.resolve_keys(table, names, label)
-        stage.rejections += _find_nested_json(engine, "json_objects", columns.used, label)
+        _find_nested_json(engine, "json_objects", columns.used, label, stage.rejections)
         staged = self.stage_path("json")
         _extract_json(engine, "json_objects", columns.used, staged, label)
         lines.unlink()
@@ -474,7 +504,7 @@ class _Opener:
                 types=dict.fromkeys(columns.used, pa.string()),
                 columns=columns,
                 files=(file,),
-                rejections=tuple(stage.rejections),
+                rejections=stage.rejections,
             )
         )
 
@@ -721,7 +751,7 @@ class _Stage:
 
     label: str
     n_rows: int = 0  # data rows, the refused ones included
-    rejections: list[Rejection] = field(default_factory=list)
+    rejections: Rejections = field(default_factory=Rejections)
 
 
 class _QuoteCounter(io.RawIOBase):
@@ -793,8 +823,8 @@ def _drop_swallowing_row(batch: pa.RecordBatch, stage: _Stage) -> pa.RecordBatch
     swallowed = [c for c in end.columns[1:] if len(c) and "\n" in (c[0].as_py() or "")]
     if row != stage.n_rows or not swallowed:
         return batch
-    stage.rejections.append(
-        (row, None, "a quote opens here that never closes: it swallowed the rest of the file")
+    stage.rejections.add(
+        row, None, "a quote opens here that never closes: it swallowed the rest of the file"
     )
     return batch.slice(0, len(batch) - 1)
 
@@ -818,19 +848,18 @@ def _read_batches(
     """Yield columns of a delimited file as text behind a column of row numbers."""
     names = [f"c{i}" for i in range(n_columns)]
     chosen = [names[i] for i in positions]
-    bad: list[int] = []
+    bad: list[int] = []  # numbers of malformed rows that may stand before good ones to come
+    n_settled = 0  # and of those that certainly do
 
     def refuse(row: Any) -> str:
         number = row.number - header_rows
         bad.append(number)
-        stage.rejections.append(
-            (
-                number,
-                None,
-                f"malformed row: {row.actual_columns} columns instead of {row.expected_columns}"
-                if header_rows
-                else "malformed JSON: a control character",
-            )
+        stage.rejections.add(
+            number,
+            None,
+            f"malformed row: {row.actual_columns} columns instead of {row.expected_columns}"
+            if header_rows
+            else "malformed JSON: a control character",
         )
         return "skip"
 
@@ -854,23 +883,28 @@ def _read_batches(
         raise
     n_good = 0
     for batch in reader:
-        numbers = _number_rows(n_good, len(batch), np.asarray(bad, np.int64))
+        numbers, n_before = _number_rows(n_good, len(batch), np.asarray(bad, np.int64), n_settled)
+        del bad[:n_before]
+        n_settled += n_before
         n_good += len(batch)
         yield _check_text(batch, numbers, stage)
-        stage.n_rows = n_good + len(bad)
-    stage.n_rows = n_good + len(bad)
+        stage.n_rows = n_good + n_settled + len(bad)
+    stage.n_rows = n_good + n_settled + len(bad)
 
 
 def _number_rows(
-    n_before: int, n_rows: int, bad: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    n_before: int, n_rows: int, bad: np.ndarray[tuple[int], np.dtype[np.int64]], n_settled: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:
     """Return the numbers of good rows, from 1, given those of the bad rows among them, ascending.
 
     The k-th good row (from 0) comes after as many bad ones as have at most k good rows before them.
+    Of the bad ones ``n_settled`` have been taken away already; how many more come before all
+    further good rows is returned as well.
     """
     rank = np.arange(n_before, n_before + n_rows)
-    n_good_before = bad - 1 - np.arange(len(bad))
-    return rank + 1 + np.searchsorted(n_good_before, rank, side="right")
+    n_good_before = bad - 1 - n_settled - np.arange(len(bad))
+    numbers = rank + 1 + n_settled + np.searchsorted(n_good_before, rank, side="right")
+    return numbers, int(np.searchsorted(n_good_before, n_before + n_rows, side="right"))
 
 
 def _check_text(
@@ -881,7 +915,7 @@ def _check_text(
     for column in batch.columns:
         is_bad[list(_find_invalid(column, 0))] = True
     for number in numbers[is_bad].tolist():
-        stage.rejections.append((number, None, "not UTF-8 text"))
+        stage.rejections.add(number, None, "not UTF-8 text")
     good = batch.filter(pa.array(~is_bad)) if is_bad.any() else batch
     columns = [column.cast(pa.string()) for column in good.columns]
     names = [ROW_COLUMN, *(f"c{i}" for i in range(len(columns)))]
@@ -962,10 +996,12 @@ JSON_CELL: Final = (
 )
 
 
-def _find_bad_json(engine: Engine, relation: str, label: str) -> list[Rejection]:
-    """Return the lines that are no object."""
-    bad = engine.query(BAD_JSON.format(relation=quote_name(relation), row=ROW_COLUMN), source=label)
-    return [(row["row"], None, row["reason"]) for row in bad.to_pylist()]
+def _find_bad_json(engine: Engine, relation: str, label: str, found: Rejections) -> None:
+    """Note the lines that are no object."""
+    sql = BAD_JSON.format(relation=quote_name(relation), row=ROW_COLUMN)
+    for batch in engine.stream(sql, source=label):
+        for row in batch.to_pylist():
+            found.add(row["row"], None, row["reason"])
 
 
 def _find_json_keys(engine: Engine, relation: str, label: str) -> list[str]:
@@ -976,19 +1012,19 @@ def _find_json_keys(engine: Engine, relation: str, label: str) -> list[str]:
 
 
 def _find_nested_json(
-    engine: Engine, relation: str, used: Sequence[str], label: str
-) -> list[Rejection]:
-    """Return the cells that are lists or objects themselves."""
-    found = engine.query(
+    engine: Engine, relation: str, used: Sequence[str], label: str, found: Rejections
+) -> None:
+    """Note the cells that are lists or objects themselves."""
+    batches = engine.stream(
         NESTED_JSON.format(relation=quote_name(relation)),
         source=label,
         paths=_json_pointers(used),
         names=list(used),
     )
-    return [
-        (row["row"], row["name"], f"a JSON {row['type'].lower()}, not a text or number{KEPT}")
-        for row in found.to_pylist()
-    ]
+    for batch in batches:
+        for row in batch.to_pylist():
+            what = f"a JSON {row['type'].lower()}, not a text or number{KEPT}"
+            found.add(row["row"], row["name"], what)
 
 
 def _extract_json(

@@ -286,6 +286,27 @@ def test_rows_and_cells_are_refused_by_hand():
     assert (info.n_rows, info.n_refused_rows, info.n_dropped_cells) == (6, 3, 3)
 
 
+def test_refusals_beyond_the_limit_are_counted_and_not_listed(monkeypatch, tmp_path):
+    monkeypatch.setattr("linkage.refusals.MAX_LISTED", 3)
+    monkeypatch.setattr("linkage.sources.MAX_LISTED", 2)
+    events = pd.DataFrame({"account_id": ["a"] * 9, "ts": ["2026-05-01"] + ["?"] * 8})
+    events["ip"] = ["300.1.1.1"] * 9
+    observed = look({"events": events})
+    assert [row[1] for row in list_rejected(observed)] == [1, 2, 3, None]
+    assert observed.rejected["reason"][-1].as_py() == (
+        "6 more rows or cells were refused than the 3 that are listed"
+    )
+    (info,) = observed.sources
+    assert (info.n_rows, info.n_refused_rows, info.n_dropped_cells) == (9, 8, 1)
+    path = tmp_path / "events.csv"
+    path.write_text("account_id,ts\na,2026-05-01\n" + "x\n" * 5 + "b,2026-05-01\n")
+    observed = look({"events": path})
+    assert [row[1] for row in list_rejected(observed)] == [2, 3, None]
+    (info,) = observed.sources
+    assert (info.n_rows, info.n_refused_rows) == (7, 5)
+    assert observed.accounts["account_id"].to_pylist() == ["a", "b"]
+
+
 def test_signals_without_kind_value_or_count_are_refused():
     frame = pd.DataFrame(
         [

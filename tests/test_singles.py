@@ -109,3 +109,15 @@ def test_random_events_are_pruned_as_a_count_says():
     holders = pd.DataFrame(rows).drop_duplicates().groupby(1).size()
     assert len(pruned.identifiers) == (holders >= 2).sum()
     assert_only_singles_went(every, pruned)
+
+
+@pytest.mark.parametrize("n_values", [40, 100_000])  # shared by many; shared by nobody
+def test_parts_add_up_to_the_whole(monkeypatch, n_values):
+    rng = np.random.default_rng(6)
+    rows = [(f"a{a}", f"p{p}") for a, p in rng.integers(0, [40, n_values], (200, 2))]
+    every, whole = observe_both(events=make_events(rows))
+    monkeypatch.setattr("linkage.singles.MAX_SLOTS", 64)  # five parts
+    _, parts = observe_both(events=make_events(rows))
+    assert_only_singles_went(every, parts)
+    for name in ("accounts", "identifiers", "edges", "alone"):
+        assert getattr(parts, name).equals(getattr(whole, name))
