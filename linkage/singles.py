@@ -4,6 +4,9 @@ What one account holds alone ties it to nobody; the null needs to know no more t
 them each account has. There may be as many as there are prompts, so they must not stand in memory
 as texts, nor be grouped as such: keys of 64 bits tell which fingerprints have one account, and
 only the others are read as text in a second scan.
+
+Rows are dealt into piles by their keys as they come, and each pile is sorted by itself: a hash
+table of all keys would miss every cache there is, three times a row.
 """
 
 from __future__ import annotations
@@ -36,15 +39,11 @@ ALONE: Final = pa.schema(
 )
 
 BATCH_ROWS: Final = 262_144
-# A table of keys takes 12 bytes a slot. Rows that may need more slots are read in several parts,
-# each of them the rows whose keys have the same remainder.
-MAX_SLOTS: Final = 1 << 26
-MAX_FILL: Final = 0.75
-
-# What a slot's holder is when it is no account's number.
-EMPTY: Final = -1
-SHARED: Final = -2  # or known otherwise: kept
-READ: Final = -3  # kept, and its text has been read
+# A row takes 12 bytes until it is counted. Where there are more of them than this, they are read in
+# several parts, each of them some of the piles.
+MAX_ROWS: Final = 1 << 26
+PILES: Final = 256  # by the upper 8 bits of the key
+MAX_UNGROUPED: Final = 1 << 23  # rows of shared fingerprints, before they are added up
 
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
 
@@ -69,15 +68,11 @@ FROM (
 ) AS known
 """
 
-MAKE_KEPT: Final = "CREATE TABLE kept_rows (account UBIGINT, key UBIGINT, seen BIGINT)"
-
-GROUP_KEPT: Final = """
+INSERT_KEPT: Final = """
 INSERT INTO raw
-SELECT {source}, {prompt}, account, key, count(*),
-    make_timestamp(min(CASE WHEN seen <> {unknown} THEN seen END)),
-    make_timestamp(max(CASE WHEN seen <> {unknown} THEN seen END))
-FROM kept_rows
-GROUP BY account, key
+SELECT {source}, {prompt}, account, key, n, make_timestamp(nullif(first_seen, {unknown})),
+    make_timestamp(nullif(last_seen, {unknown}))
+FROM kept
 """
 
 MAKE_TEXTS: Final = "CREATE TABLE kept_texts (key UBIGINT, value VARCHAR)"
@@ -114,35 +109,24 @@ class Fingerprints:
         Sources with fingerprints, and the column that they stand in.
     accounts : array of uint64
         Keys of the accounts; an account's number here is its place.
-    numbers : _Table
-        Finds an account's number.
-    holders : _Table
-        Of the first part: by key its only account's number, or `SHARED`.
-    n_rows : array of int64
-        Rows of the first part, by account.
+    numbers : tuple of array
+        A hash table that finds an account's number.
+    piles : list of (keys, numbers of accounts, where each pile begins)
+        Rows of the first part, a batch each.
     n_parts : int
     """
 
     slots: dict[int, int]
     accounts: Keys
-    numbers: _Table
-    holders: _Table
-    n_rows: Counts
+    numbers: tuple[Keys, Ints]
+    piles: list[tuple[Keys, Ints, Counts]]
     n_parts: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A hash table, open addressing, linear probing; a slot whose holder is EMPTY is free."""
-
-    keys: Keys
-    holders: Ints
 
 
 def count_fingerprints(
     engine: Engine, readings: list[Reading], kinds: list[str], config: Config
 ) -> Fingerprints | None:
-    """Find out which account, if it is one alone, holds each fingerprint.
+    """Read which account has which fingerprint.
 
     Fingerprints that are not their own spelling are appended to `raw` and `texts` instead.
 
@@ -166,19 +150,17 @@ def count_fingerprints(
     n_rows = sum(readings[i].source.n_rows for i in slots)
     if not n_rows:
         return None
-    accounts = _to_numpy(engine.query(LIST_ACCOUNTS).column("key"))
+    accounts = engine.query(LIST_ACCOUNTS).column("key").to_numpy()
     numbers = _make_table(len(accounts))
-    compile_kernel(_number_keys)(accounts, numbers.keys, numbers.holders)
-    n_parts = int(np.ceil(n_rows / (MAX_SLOTS * MAX_FILL)))
+    compile_kernel(_enter_keys)(accounts, *numbers)
     found = Fingerprints(
         slots=slots,
         accounts=accounts,
         numbers=numbers,
-        holders=_make_table(-(-n_rows // n_parts)),
-        n_rows=np.zeros(len(accounts), np.int64),
-        n_parts=n_parts,
+        piles=[],
+        n_parts=min(-(-n_rows // MAX_ROWS), PILES),
     )
-    for i in _fill(engine, readings, found, 0, config):
+    for i in _deal(engine, readings, found, 0, config):
         group_odd_fingerprints(engine, i, readings[i], kinds, config)
     return found
 
@@ -213,16 +195,26 @@ def hold_fingerprints(
     """
     if found is None:
         return ALONE.empty_table()
-    known = _to_numpy(
-        engine.query(KNOWN_KEYS.format(prompt=kinds.index(FINGERPRINTS))).column("key")
-    )
-    alone, least = _hold_parts(engine, readings, kinds, config, found, known)
-    if least is not None:
+    prompt = kinds.index(FINGERPRINTS)
+    known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy()
+    n, count = np.zeros((2, len(found.accounts)), np.int64)
+    kept, least = [], None
+    for part in range(found.n_parts):
+        if part:
+            _deal(engine, readings, found, part, config)
+        shared, lowest = _count_piles(found, np.sort(known), n, count)
+        kept.append(shared)
+        least = min(filter(None, (least, lowest)), default=None)
+    keys = np.concatenate(kept)
+    if not len(keys) and least is not None:
         # A kind of which nothing is shared is still a kind of the run: one value stands for it.
-        known = np.array([least], np.uint64)
-        _clear(found)
-        _fill(engine, readings, found, 0, config)
-        alone, _ = _hold_parts(engine, readings, kinds, config, found, known)
+        key, number, n_rows = least
+        keys = np.array([key], np.uint64)
+        n[number] -= 1
+        count[number] -= n_rows
+    if len(keys):
+        _read_kept(engine, readings, prompt, found, keys)
+    alone = pa.table({"key": found.accounts, "n": n, "count": count}).filter(pa.array(n > 0))
     engine.register("alone", alone)
     table = engine.query(SUM_ALONE)
     engine.unregister("alone")
@@ -230,93 +222,159 @@ def hold_fingerprints(
     return table.add_column(1, "kind", kind).cast(ALONE)
 
 
-def _hold_parts(
-    engine: Engine,
-    readings: list[Reading],
-    kinds: list[str],
-    config: Config,
-    found: Fingerprints,
-    known: Keys,
-) -> tuple[pa.Table, np.uint64 | None]:
-    """Keep what is shared, part by part.
+def _deal(
+    engine: Engine, readings: list[Reading], found: Fingerprints, part: int, config: Config
+) -> list[int]:
+    """Deal the plain fingerprints of a part into piles; return the sources that have others."""
+    low, high = (PILES * (part + k) // found.n_parts for k in (0, 1))
+    odd = []
+    for i in found.slots:
+        n_odd = 0
+        for batch in _scan(engine, readings, found, i):
+            accounts, keys = _get_keys(batch)
+            offsets, data = _get_bytes(batch.column("value"))
+            numbers, pile = np.empty(len(keys), np.int32), np.empty(len(keys), np.int16)
+            starts = np.zeros(PILES + 1, np.int64)
+            n_odd += compile_kernel(_find_piles)(
+                accounts, keys, offsets, data, config.limits.max_value_chars, low, high,
+                *found.numbers, numbers, pile, starts,
+            )  # fmt: skip
+            dealt = np.empty(starts[-1], np.uint64), np.empty(starts[-1], np.int32)
+            compile_kernel(_put_on_piles)(keys, numbers, pile, starts.copy(), *dealt)
+            found.piles.append((*dealt, starts))
+        if n_odd:
+            odd.append(i)
+    return odd
+
+
+def _count_piles(
+    found: Fingerprints, known: Keys, n: Counts, count: Counts
+) -> tuple[Keys, tuple[int, int, int] | None]:
+    """Take the piles away, and add up what one account holds alone.
+
+    Parameters
+    ----------
+    found : Fingerprints
+    known : array of uint64
+        Sorted; keys that are kept whoever holds them.
+    n, count : array of int64, by account
+        Fingerprints that are not kept, and rows, are added here.
 
     Returns
     -------
-    alone : pyarrow.Table
-        key (of the account), n, count.
-    least : uint64 or None
-        The least key, where there are keys and none of them is kept.
+    keys : array of uint64
+        What is kept.
+    least : tuple of (key, number of its account, rows), or None
+        The least that is not kept.
     """
-    n, count = np.zeros((2, len(found.accounts)), np.int64)
-    least, is_any_kept = None, False
-    for part in range(found.n_parts):
-        if part:
-            _clear(found)
-            _fill(engine, readings, found, part, config)
-        keys, holders = found.holders.keys, found.holders.holders
-        compile_kernel(_mark_shared)(known, keys, holders)
-        is_alone = holders >= 0
-        if (holders == SHARED).any():
-            is_any_kept = True
-            _read_kept(engine, readings, kinds, found, part)
-        elif is_alone.any():
-            lowest = keys[is_alone].min()
-            least = lowest if least is None else min(least, lowest)
-        n += np.bincount(holders[is_alone], minlength=len(n))
-        count += found.n_rows  # those that are kept were taken away
-    has_any = pa.array(n > 0)
-    alone = pa.table({"key": found.accounts, "n": n, "count": count}).filter(has_any)
-    return alone, None if is_any_kept else least
+    kept, least = [], None
+    for k in range(PILES):
+        slices = [(keys, numbers, *starts[k : k + 2]) for keys, numbers, starts in found.piles]
+        keys = np.concatenate([keys[start:end] for keys, _, start, end in slices])
+        numbers = np.concatenate([numbers[start:end] for _, numbers, start, end in slices])
+        if not len(keys):
+            continue
+        order = np.argsort(keys)
+        keys, numbers = keys[order], numbers[order]
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        is_alone = np.minimum.reduceat(numbers, starts) == np.maximum.reduceat(numbers, starts)
+        is_alone &= ~_contains(known, keys[starts])
+        rows, holder = np.diff(starts, append=len(keys))[is_alone], numbers[starts][is_alone]
+        kept.append(keys[starts][~is_alone])
+        if least is None and is_alone.any():
+            least = int(keys[starts][is_alone][0]), int(holder[0]), int(rows[0])
+        np.add.at(n, holder, 1)
+        np.add.at(count, holder, rows)
+    found.piles.clear()
+    return np.concatenate([np.empty(0, np.uint64), *kept]), least
+
+
+def _contains(known: Keys, keys: Keys) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which keys are among the known ones, both sorted."""
+    if not len(known):
+        return np.zeros(len(keys), bool)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.asarray(known[place] == keys)
 
 
 def _read_kept(
-    engine: Engine, readings: list[Reading], kinds: list[str], found: Fingerprints, part: int
+    engine: Engine, readings: list[Reading], prompt: int, found: Fingerprints, keys: Keys
 ) -> None:
-    """Append what is kept of a part to `raw` and `meanings`."""
-    prompt = kinds.index(FINGERPRINTS)
-    engine.drop("kept_rows", "kept_texts")
+    """Append fingerprints that are kept to `raw` and `meanings`."""
+    table, is_new = _make_table(len(keys)), np.ones(len(keys), bool)
+    bits = np.zeros(len(table[0]) // 2, np.uint8)  # as many bits as four times the slots
+    compile_kernel(_enter_keys)(keys, *table)
+    compile_kernel(_set_bits)(keys, bits)
+    engine.drop("kept_texts")
     engine.execute(MAKE_TEXTS)
-    table, numbers = found.holders, found.numbers
     for i in found.slots:
-        engine.execute(MAKE_KEPT)
+        groups = _Groups(len(found.accounts))
         for batch in _scan(engine, readings, found, i, with_time=True):
-            account, key = (_to_numpy(batch.column(name)) for name in ("account", "key"))
-            is_kept, is_new = np.zeros((2, len(key)), bool)
-            compile_kernel(_choose_kept)(
-                account, key, part, found.n_parts, numbers.keys, numbers.holders,
-                table.keys, table.holders, found.n_rows, is_kept, is_new,
-            )  # fmt: skip
+            accounts, hashes = _get_keys(batch)
+            place, number = np.empty((2, len(hashes)), np.int32)
+            row = np.empty(len(hashes), np.int64)
+            is_first = np.zeros(len(hashes), bool)
+            n = compile_kernel(_find_kept)(
+                accounts, hashes, bits, *table, *found.numbers, is_new, row, place, number, is_first
+            )
             seen = pc.fill_null(batch.column("seen"), UNKNOWN_TIME)
-            kept = pa.array(is_kept)
-            columns = [batch.column("account"), batch.column("key"), seen]
-            insert(engine, "kept_rows", [column.filter(kept) for column in columns])
-            if is_new.any():
-                texts = [batch.column("key"), batch.column("value")]
-                insert(engine, "kept_texts", [column.filter(pa.array(is_new)) for column in texts])
-        engine.execute(GROUP_KEPT.format(source=i, prompt=prompt, unknown=UNKNOWN_TIME))
-        engine.drop("kept_rows")
+            groups.add(place[:n], number[:n], np.asarray(seen)[row[:n]])
+            if is_first.any():
+                first = pa.array(is_first)
+                texts = [batch.column(name).filter(first) for name in ("key", "value")]
+                insert(engine, "kept_texts", texts)
+        which, who, n_rows, first_seen, last_seen = groups.finish()
+        kept = {"account": found.accounts[who], "key": keys[which], "n": n_rows}
+        engine.register("kept", pa.table(kept | {"first_seen": first_seen, "last_seen": last_seen}))
+        engine.execute(INSERT_KEPT.format(source=i, prompt=prompt, unknown=UNKNOWN_TIME))
+        engine.unregister("kept")
     engine.execute(MEAN_ITSELF.format(prompt=prompt))
     engine.drop("kept_texts")
 
 
-def _fill(
-    engine: Engine, readings: list[Reading], found: Fingerprints, part: int, config: Config
-) -> list[int]:
-    """Enter the plain fingerprints of a part; return the sources that have others."""
-    odd = []
-    table, numbers = found.holders, found.numbers
-    for i in found.slots:
-        n_odd = 0
-        for batch in _scan(engine, readings, found, i):
-            account, key = (_to_numpy(batch.column(name)) for name in ("account", "key"))
-            offsets, data = _get_bytes(batch.column("value"))
-            n_odd += compile_kernel(_enter_holders)(
-                account, key, offsets, data, config.limits.max_value_chars, part, found.n_parts,
-                numbers.keys, numbers.holders, table.keys, table.holders, found.n_rows,
-            )  # fmt: skip
-        if n_odd:
-            odd.append(i)
-    return odd
+class _Groups:
+    """Adds up rows by fingerprint and account as they come."""
+
+    def __init__(self, n_accounts: int) -> None:
+        self.n_accounts = n_accounts
+        self.parts: list[tuple[Counts, Counts, Counts, Counts]] = []  # key, rows, first, last
+        self.n_ungrouped = 0
+
+    def add(self, place: Ints, number: Ints, seen: Counts) -> None:
+        """Add rows."""
+        key = place.astype(np.int64) * self.n_accounts + number
+        self.parts.append((key, np.ones(len(key), np.int64), seen, seen))
+        self.n_ungrouped += len(key)
+        if self.n_ungrouped > MAX_UNGROUPED:
+            self.group()
+
+    def group(self) -> None:
+        """Make one row of those of one fingerprint and account."""
+        key, rows, first, last = (
+            np.concatenate(column) for column in zip(*self.parts, strict=True)
+        )
+        order = np.argsort(key)
+        key = key[order]
+        starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])[: len(key)])
+        self.parts = [
+            (
+                key[starts],
+                np.add.reduceat(rows[order], starts) if len(key) else rows,
+                np.minimum.reduceat(first[order], starts) if len(key) else first,
+                np.maximum.reduceat(last[order], starts) if len(key) else last,
+            )
+        ]
+        self.n_ungrouped = 0
+
+    def finish(self) -> tuple[Counts, Counts, Counts, Counts, Counts]:
+        """Return fingerprint, account, rows, first and last time; sorted by the first two."""
+        if not self.parts:
+            empty = np.empty(0, np.int64)
+            return empty, empty, empty, empty, empty
+        self.group()
+        key, rows, first, last = self.parts[0]
+        place, number = np.divmod(key, self.n_accounts)
+        return place, number, rows, first, last
 
 
 def _scan(
@@ -338,20 +396,14 @@ def _scan(
     return engine.stream(sql, source=reading.source.label, batch_rows=BATCH_ROWS)
 
 
-def _make_table(n: int) -> _Table:
-    """Return a table with room for n keys."""
-    n_slots = 1 << max(int(np.ceil(np.log2(max(n, 1) / MAX_FILL))), 4)
-    return _Table(np.zeros(n_slots, np.uint64), np.full(n_slots, EMPTY, np.int32))
+def _make_table(n: int) -> tuple[Keys, Ints]:
+    """Return a hash table with room for n keys: the keys, and the place of each; -1 is free."""
+    n_slots = 1 << max(int(np.ceil(np.log2(max(n, 1) * 1.5))), 4)
+    return np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int32)
 
 
-def _clear(found: Fingerprints) -> None:
-    """Make room for the next part."""
-    found.holders.holders.fill(EMPTY)
-    found.n_rows.fill(0)
-
-
-def _to_numpy(column: pa.Array | pa.ChunkedArray) -> Any:
-    return column.to_numpy() if isinstance(column, pa.ChunkedArray) else np.asarray(column)
+def _get_keys(batch: pa.RecordBatch) -> tuple[Keys, Keys]:
+    return np.asarray(batch.column("account")), np.asarray(batch.column("key"))
 
 
 def _get_bytes(
@@ -368,39 +420,49 @@ def _get_bytes(
 
 
 # --- kernels -----------------------------------------------------------------------------------
-# Each compiles by itself, so each spells the probing out. The multiplier spreads what keys have in
+# Each compiles by itself, so each spells probing out. The multiplier spreads what keys have in
 # common (Knuth, The Art of Computer Programming 3, 6.4: the golden ratio).
 
 
-def _number_keys(accounts: Any, keys: Any, holders: Any) -> None:
-    """Enter distinct keys, each with its place."""
+def _enter_keys(found: Any, keys: Any, places: Any) -> None:
+    """Enter distinct keys into a hash table, each with its place."""
     mask = np.uint64(len(keys) - 1)
-    for i in range(len(accounts)):
-        slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while holders[slot] != -1:
+    for i in range(len(found)):
+        slot = ((found[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
+        while places[slot] != -1:
             slot = (slot + np.uint64(1)) & mask
-        keys[slot] = accounts[i]
-        holders[slot] = i
+        keys[slot] = found[i]
+        places[slot] = i
 
 
-def _enter_holders(
+def _set_bits(found: Any, bits: Any) -> None:
+    """Set a bit for each key, in a table that fits into a cache."""
+    mask = np.uint64(len(bits) * 8 - 1)
+    for i in range(len(found)):
+        bit = found[i] & mask
+        bits[bit >> np.uint64(3)] |= np.uint8(1) << np.uint8(bit & np.uint64(7))
+
+
+def _find_piles(
     accounts: Any,
     fingerprints: Any,
     offsets: Any,
     data: Any,
     most: int,
-    part: int,
-    n_parts: int,
+    low: int,
+    high: int,
     account_keys: Any,
+    account_numbers: Any,
     numbers: Any,
-    keys: Any,
-    holders: Any,
-    n_rows: Any,
+    pile: Any,
+    starts: Any,
 ) -> int:
-    """Enter the plain fingerprints of a part with their holders; return how many are not plain."""
+    """Find the account's number and the pile of each plain fingerprint; -1 is no pile.
+
+    Where each pile begins is written as well. Returns how many fingerprints are not plain.
+    """
     n_odd = 0
-    account_mask = np.uint64(len(account_keys) - 1)
-    mask = np.uint64(len(keys) - 1)
+    mask = np.uint64(len(account_keys) - 1)
     for i in range(len(fingerprints)):
         plain = offsets[i + 1] - offsets[i] <= most
         for k in range(offsets[i], offsets[i + 1]):
@@ -408,67 +470,70 @@ def _enter_holders(
             plain &= (data[k] > 32) & (data[k] < 127)
         if not plain:
             n_odd += 1
+        chosen = np.int16(fingerprints[i] >> np.uint64(56))
+        if not plain or chosen < low or chosen >= high:
+            pile[i] = -1
             continue
-        key = fingerprints[i]
-        if n_parts > 1 and key % np.uint64(n_parts) != np.uint64(part):
-            continue
-        slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & account_mask
+        slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
         while account_keys[slot] != accounts[i]:
-            slot = (slot + np.uint64(1)) & account_mask
-        number = numbers[slot]
-        n_rows[number] += 1
-        slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while holders[slot] != -1 and keys[slot] != key:
             slot = (slot + np.uint64(1)) & mask
-        if holders[slot] == -1:
-            keys[slot] = key
-            holders[slot] = number
-        elif holders[slot] != number:
-            holders[slot] = -2
+        numbers[i] = account_numbers[slot]
+        pile[i] = chosen
+        starts[chosen + 1] += 1
+    for k in range(1, len(starts)):
+        starts[k] += starts[k - 1]
     return n_odd
 
 
-def _mark_shared(known: Any, keys: Any, holders: Any) -> None:
-    """Mark those of some keys that are there as shared."""
-    mask = np.uint64(len(keys) - 1)
-    for i in range(len(known)):
-        slot = ((known[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while holders[slot] != -1 and keys[slot] != known[i]:
-            slot = (slot + np.uint64(1)) & mask
-        if holders[slot] != -1:
-            holders[slot] = -2
+def _put_on_piles(
+    keys: Any, numbers: Any, pile: Any, ends: Any, dealt_keys: Any, dealt_numbers: Any
+) -> None:
+    """Write rows pile by pile; ``ends`` begins as where each pile begins."""
+    for i in range(len(keys)):
+        if pile[i] >= 0:
+            row = ends[pile[i]]
+            ends[pile[i]] = row + 1
+            dealt_keys[row] = keys[i]
+            dealt_numbers[row] = numbers[i]
 
 
-def _choose_kept(
+def _find_kept(
     accounts: Any,
     fingerprints: Any,
-    part: int,
-    n_parts: int,
-    account_keys: Any,
-    numbers: Any,
+    bits: Any,
     keys: Any,
-    holders: Any,
-    n_rows: Any,
-    is_kept: Any,
+    places: Any,
+    account_keys: Any,
+    account_numbers: Any,
     is_new: Any,
-) -> None:
-    """Mark rows whose fingerprint is kept, and the first row of each."""
-    account_mask = np.uint64(len(account_keys) - 1)
+    row: Any,
+    place: Any,
+    number: Any,
+    is_first: Any,
+) -> int:
+    """Write the rows of kept fingerprints one after the other; return how many there are."""
+    n = 0
+    bit_mask = np.uint64(len(bits) * 8 - 1)
     mask = np.uint64(len(keys) - 1)
+    account_mask = np.uint64(len(account_keys) - 1)
     for i in range(len(fingerprints)):
         key = fingerprints[i]
-        if n_parts > 1 and key % np.uint64(n_parts) != np.uint64(part):
+        bit = key & bit_mask
+        if not (bits[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1):
             continue
         slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while holders[slot] != -1 and keys[slot] != key:
+        while places[slot] != -1 and keys[slot] != key:
             slot = (slot + np.uint64(1)) & mask
-        if holders[slot] > -2:
+        if places[slot] == -1:
             continue
-        is_kept[i] = True
-        if holders[slot] == -2:
-            is_new[i] = True
-            holders[slot] = -3
+        if is_new[places[slot]]:
+            is_new[places[slot]] = False
+            is_first[i] = True
+        row[n] = i
+        place[n] = places[slot]
         slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & account_mask
         while account_keys[slot] != accounts[i]:
             slot = (slot + np.uint64(1)) & account_mask
-        n_rows[numbers[slot]] -= 1
+        number[n] = account_numbers[slot]
+        n += 1
+    return n

@@ -44,7 +44,7 @@ def test_a_failed_write_leaves_the_old_case(result, tmp_path, monkeypatch):
     def fail(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("linkage.case.pq.write_table", fail)
+    monkeypatch.setattr("linkage.case.pq.ParquetWriter.write_table", fail)
     with pytest.raises(CaseError, match="No space left"):
         write_case(result, case)
     assert (case / "members.parquet").read_bytes() == before
