@@ -90,11 +90,21 @@ GROUP_ROWS: Final = """
 CREATE TABLE agreeing AS
 WITH parsed AS ({parsed}),
 good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good}),
-keyed AS (SELECT hash(account) AS account{keys}, first_time, last_time FROM good)
-SELECT account{names}, count(*) AS n, CAST(min(first_time) AS TIMESTAMP) AS first_time,
+keyed AS (
+    SELECT hash(account) AS account{keys}, account AS text, first_time, last_time FROM good
+)
+SELECT account{names}, any_value(text) AS text, count(*) AS n,
+    CAST(min(first_time) AS TIMESTAMP) AS first_time,
     CAST(max(last_time) AS TIMESTAMP) AS last_time
 FROM keyed
 GROUP BY account{names}
+"""
+
+SUM_ACCOUNTS: Final = """
+INSERT INTO account_rows
+SELECT {source}, any_value(text), account, sum(n), 0, min(first_time), max(last_time)
+FROM agreeing
+GROUP BY account
 """
 
 SUM_COLUMNS: Final = """
@@ -128,13 +138,14 @@ FROM grouped
 WHERE value <> {nothing}
 """
 
-# In a column that repeats itself this costs next to nothing, which carrying its texts through the
-# groupings would not.
+# Carrying texts through the groupings would cost more, above all memory.
 LIST_TEXTS: Final = """
 INSERT INTO texts
-WITH parsed AS ({parsed}),
-found AS (SELECT DISTINCT {value} AS value FROM parsed WHERE {good} AND {value} IS NOT NULL)
-SELECT {kind}, hash(value), value FROM found
+WITH parsed AS ({parsed})
+SELECT {kind}, hash({value}), any_value({value})
+FROM parsed
+WHERE {good} AND {value} IS NOT NULL
+GROUP BY hash({value})
 """
 
 GROUP_SIGNALS: Final = """
@@ -281,9 +292,8 @@ def group_rows(
         source = reading.source.label
         if reading.attributes:
             engine.execute(GROUP_ATTRIBUTES.format(**words), source=source)
-        engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
         if reading.is_long:
-            for template in (GROUP_SIGNALS, LIST_SIGNALS):
+            for template in (GROUP_ACCOUNTS, GROUP_SIGNALS, LIST_SIGNALS):
                 engine.execute(template.format(**words), source=source)
             continue
         slots, fingerprints = list(range(len(reading.slots))), find_fingerprints(reading)
@@ -291,13 +301,14 @@ def group_rows(
             slots.remove(fingerprints)
             if with_fingerprints:
                 _group_columns(engine, reading, [fingerprints], kinds, words)
-        if not slots:
-            continue
-        if reading.cell_rules or len(slots) == 1:
-            _group_columns(engine, reading, slots, kinds, words)
+        if reading.cell_rules or len(slots) < 2:
+            engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
+            if slots:
+                _group_columns(engine, reading, slots, kinds, words)
             continue
         words |= _describe_slots(reading, slots, kinds)
         engine.execute(GROUP_ROWS.format(**words), source=source)
+        engine.execute(SUM_ACCOUNTS.format(**words))
         engine.execute(SUM_COLUMNS.format(**words))
         engine.drop("agreeing")
         _list_texts(engine, reading, slots, kinds, words)
