@@ -182,6 +182,7 @@ def observe(
     tell("spelling accounts and identifiers canonically")
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
+    engine.drop("texts")
     refusing = find_refusing(engine, readings)
     if refusing:
         remove_refused(engine, readings, refusing)
@@ -376,8 +377,12 @@ def _assemble(
     words = {"template": TEMPLATE, "prompt": kinds.index("prompt")}
     identifiers, codes = _number_identifiers(engine.query(IDENTIFIERS.format(**words)))
     engine.register("value_codes", codes)
-    edges = _merge_edges(engine.query(SEEN.format(**words)), len(identifiers))
+    seen = engine.query(SEEN.format(**words))
     engine.unregister("value_codes")
+    engine.drop("raw", "meanings", "account_rows", "attributes")  # as large as what they became
+    columns = dict(zip(seen.column_names, seen.columns, strict=True))
+    del seen, codes
+    edges = _merge_edges(columns, len(identifiers))
     engine.unregister("account_ids")
     identifiers, edges, held = _drop_unheld(identifiers, edges)
     families = [config.get_kind(kind).family for kind in kinds]
@@ -411,39 +416,34 @@ def _number_identifiers(meanings: pa.Table) -> tuple[pa.Table, pa.Table]:
     return meanings.select(["kind", "value"]).filter(pa.array(is_new)), codes
 
 
-def _merge_edges(seen: pa.Table, n_identifiers: int) -> pa.Table:
+def _merge_edges(seen: dict[str, pa.ChunkedArray], n_identifiers: int) -> pa.Table:
     """Add up the rows of each account and identifier, and sort them.
 
     Parameters
     ----------
-    seen : pyarrow.Table
-        account, identifier (codes), count, first_seen, last_seen.
+    seen : dict of pyarrow.ChunkedArray
+        account, identifier (codes), count, first_seen, last_seen; used up, since there may be so
+        many of them that two copies are too many.
     n_identifiers : int
     """
-    key = seen.column("account").to_numpy() * np.int64(n_identifiers)
-    key += seen.column("identifier").to_numpy()
+    key = seen.pop("account").to_numpy() * np.int64(n_identifiers)
+    key += seen.pop("identifier").to_numpy()
     order = np.argsort(key)
     key = key[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    account, identifier = np.divmod(key[starts], n_identifiers) if len(key) else (key, key)
+    key = key[starts]
+    account = key // max(n_identifiers, 1)
+    key -= account * n_identifiers
+    edges = {"account": account.astype(np.int32), "identifier": key.astype(np.int32)}
+    del key, account
     # Where no time was given, the largest stands for the first one, and the smallest for the last.
-    count, first, last = (
-        _reduce(seen.column(name), order, starts, ufunc, unknown)
-        for name, ufunc, unknown in (
-            ("count", np.add, 0),
-            ("first_seen", np.minimum, np.iinfo(np.int64).max),
-            ("last_seen", np.maximum, np.iinfo(np.int64).min),
-        )
-    )
-    return pa.table(
-        {
-            "account": pa.array(account.astype(np.int32)),
-            "identifier": pa.array(identifier.astype(np.int32)),
-            "count": count,
-            "first_seen": first,
-            "last_seen": last,
-        }
-    )
+    for name, ufunc, unknown in (
+        ("count", np.add, 0),
+        ("first_seen", np.minimum, np.iinfo(np.int64).max),
+        ("last_seen", np.maximum, np.iinfo(np.int64).min),
+    ):
+        edges[name] = _reduce(seen.pop(name), order, starts, ufunc, unknown)
+    return pa.table(edges)
 
 
 def _reduce(
@@ -454,8 +454,12 @@ def _reduce(
     unknown: int,
 ) -> pa.Array:
     """Reduce runs of a column; null where all of a run is null."""
-    filled = pc.fill_null(column.cast(pa.int64()), unknown).to_numpy()
-    reduced = ufunc.reduceat(filled[order], starts) if len(starts) else filled[:0]
+    numbers = column.cast(pa.int64())
+    if column.null_count:
+        numbers = pc.fill_null(numbers, unknown)
+    reduced = numbers.to_numpy()[order]
+    if len(starts) < len(order):
+        reduced = ufunc.reduceat(reduced, starts)
     mask = reduced == unknown if column.null_count else None
     return pa.array(reduced, pa.int64(), mask=mask).cast(column.type)
 

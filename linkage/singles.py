@@ -196,13 +196,14 @@ def hold_fingerprints(
     if found is None:
         return ALONE.empty_table()
     prompt = kinds.index(FINGERPRINTS)
-    known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy()
+    known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy().copy()
     n, count = np.zeros((2, len(found.accounts)), np.int64)
     kept, least = [], None
+    known.sort()
     for part in range(found.n_parts):
         if part:
             _deal(engine, readings, found, part, config)
-        shared, lowest = _count_piles(found, np.sort(known), n, count)
+        shared, lowest = _count_piles(found, known, n, count)
         kept.append(shared)
         least = min(filter(None, (least, lowest)), default=None)
     keys = np.concatenate(kept)
@@ -274,27 +275,16 @@ def _count_piles(
         numbers = np.concatenate([numbers[start:end] for _, numbers, start, end in slices])
         if not len(keys):
             continue
-        order = np.argsort(keys)
-        keys, numbers = keys[order], numbers[order]
-        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        is_alone = np.minimum.reduceat(numbers, starts) == np.maximum.reduceat(numbers, starts)
-        is_alone &= ~_contains(known, keys[starts])
-        rows, holder = np.diff(starts, append=len(keys))[is_alone], numbers[starts][is_alone]
-        kept.append(keys[starts][~is_alone])
-        if least is None and is_alone.any():
-            least = int(keys[starts][is_alone][0]), int(holder[0]), int(rows[0])
-        np.add.at(n, holder, 1)
-        np.add.at(count, holder, rows)
+        shared, first = np.empty(len(keys), np.uint64), np.zeros(3, np.int64)
+        n_shared = compile_kernel(_count_runs)(
+            keys, numbers, np.argsort(keys), known, n, count, shared, first
+        )
+        kept.append(shared[:n_shared].copy())
+        row, number, n_rows = first.tolist()
+        if least is None and n_rows:
+            least = int(keys[row]), number, n_rows
     found.piles.clear()
     return np.concatenate([np.empty(0, np.uint64), *kept]), least
-
-
-def _contains(known: Keys, keys: Keys) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which keys are among the known ones, both sorted."""
-    if not len(known):
-        return np.zeros(len(keys), bool)
-    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    return np.asarray(known[place] == keys)
 
 
 def _read_kept(
@@ -495,6 +485,35 @@ def _put_on_piles(
             ends[pile[i]] = row + 1
             dealt_keys[row] = keys[i]
             dealt_numbers[row] = numbers[i]
+
+
+def _count_runs(
+    keys: Any, numbers: Any, order: Any, known: Any, n: Any, count: Any, shared: Any, first: Any
+) -> int:
+    """Count what one account alone holds, and write what is shared or known; both are sorted.
+
+    Of the first key that is alone the row, the account's number and how many rows there are come
+    in ``first``. Returns how many keys are shared or known.
+    """
+    n_shared, place, start = 0, 0, 0
+    while start < len(order):
+        key, number = keys[order[start]], numbers[order[start]]
+        is_alone, end = True, start + 1
+        while end < len(order) and keys[order[end]] == key:
+            is_alone &= numbers[order[end]] == number
+            end += 1
+        while place < len(known) and known[place] < key:
+            place += 1
+        if is_alone and not (place < len(known) and known[place] == key):
+            n[number] += 1
+            count[number] += end - start
+            if first[2] == 0:
+                first[0], first[1], first[2] = order[start], number, end - start
+        else:
+            shared[n_shared] = key
+            n_shared += 1
+        start = end
+    return n_shared
 
 
 def _find_kept(
