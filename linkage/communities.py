@@ -11,28 +11,37 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
-__all__ = ["find_communities"]
+__all__ = ["find_communities", "separate_communities"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 # Below 1: accounts that all share the same identifiers have modularity 0 in one community and in
 # several alike, and belong together.
 RESOLUTION = 0.9
+# Of the cut inside a community: far below 1, it cuts only where next to nothing ties the parts.
+LOOSE_RESOLUTION = 0.2
+MIN_SEPARATED = 20  # accounts of a community that is looked into; what ties few is easily missing
 LEIDEN_ITERATIONS = 4  # passes over a component; the gain of further ones is lost in the noise
+
+_NO_PAIRS = pd.DataFrame({"left": [], "right": [], "bits": []})
 
 MIN_MODULARITY = 1e-9  # below it, a cut is no better than none; what is left is rounding
 
 
 def find_communities(
-    edges: pd.DataFrame, pairs: pd.DataFrame, n_accounts: int, *, seed: int
+    edges: pd.DataFrame,
+    pairs: pd.DataFrame,
+    n_accounts: int,
+    *,
+    seed: int,
+    resolution: float = RESOLUTION,
 ) -> Ints:
     """Group accounts that supported edges, or pairs, tie closely.
 
@@ -46,6 +55,8 @@ def find_communities(
         Number of accounts, N.
     seed : int
         Starts the detector's random stream.
+    resolution : float, default ``RESOLUTION``
+        Of modularity: the higher, the smaller are communities.
 
     Returns
     -------
@@ -77,21 +88,74 @@ def find_communities(
     for rows in np.split(order, cuts):
         nodes, ends = np.unique(np.concatenate([source[rows], target[rows]]), return_inverse=True)
         with _own_random_stream(seed):
-            part[nodes] = _run_leiden(len(nodes), ends.reshape(2, -1).T, weights[rows])
+            part[nodes] = _run_leiden(len(nodes), ends.reshape(2, -1).T, weights[rows], resolution)
     labels[accounts] = _number_by_first(
         component[: len(accounts)].astype(np.int64), part[: len(accounts)]
     )
     return labels
 
 
-def _run_leiden(n_nodes: int, edges: Ints, weights: np.ndarray[Any, Any]) -> Ints:
+def separate_communities(labels: Ints, edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints:
+    """Cut communities whose parts hardly share what tells operators apart.
+
+    Parameters
+    ----------
+    labels : array of int64, shape (N,)
+        Community of each account; -1 for none.
+    edges : pandas.DataFrame
+        ``account``, ``identifier`` (codes), ``bits`` > 0: edges to identifiers that are no reason
+        by themselves to take two operators for one.
+    n_accounts : int
+        Number of accounts, N.
+    seed : int
+        Starts the detector's random stream.
+
+    Returns
+    -------
+    array of int64, shape (N,)
+        Communities, numbered from 0 in the order of their smallest account. Accounts without such
+        an edge inside their community stay together.
+
+    Notes
+    -----
+    Pairs of accounts may be tied by what two operators buy from one vendor, and one such pair is
+    enough to join their communities. In each community of ``MIN_SEPARATED`` accounts or more, the
+    edges inside it are looked at by themselves, and cut by modularity at ``LOOSE_RESOLUTION``:
+    parts come apart where next to nothing but the vendor ties them. Parts of one operator that come
+    apart by mistake are merged again when accounts are attributed.
+    """
+    n_communities = int(labels.max(initial=-1)) + 1
+    sizes = np.bincount(labels[labels >= 0], minlength=n_communities)
+    home = labels[edges["account"].to_numpy()]
+    inside = edges[(home >= 0) & np.append(sizes >= MIN_SEPARATED, False)[home]]
+    home = labels[inside["account"].to_numpy()]
+    # An identifier inside one community is another one than inside the next.
+    cell = inside["identifier"].to_numpy(np.int64) * max(n_communities, 1) + home
+    _, node, n_holders = np.unique(cell, return_inverse=True, return_counts=True)
+    shared = n_holders[node] >= 2
+    parts = find_communities(
+        inside.assign(identifier=node)[shared],
+        _NO_PAIRS,
+        n_accounts,
+        seed=seed,
+        resolution=LOOSE_RESOLUTION,
+    )
+    separated = np.where(parts >= 0, n_communities + parts, labels)
+    member = np.flatnonzero(separated >= 0)
+    separated[member] = _number_by_first(separated[member])
+    return separated
+
+
+def _run_leiden(
+    n_nodes: int, edges: Ints, weights: np.ndarray[Any, Any], resolution: float
+) -> Ints:
     import igraph
 
     graph = igraph.Graph(n=n_nodes, edges=list(map(tuple, edges.tolist())))
     found = graph.community_leiden(
         objective_function="modularity",
         weights=weights.tolist(),
-        resolution=RESOLUTION,
+        resolution=resolution,
         n_iterations=LEIDEN_ITERATIONS,
     )
     if found.modularity < MIN_MODULARITY:

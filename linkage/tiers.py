@@ -68,9 +68,9 @@ def describe_clusters(
     Three innocent explanations are tested. *organisation*: more than half of the accounts have
     addresses at one mail domain of an organisation, most of whose users have other things in common
     too; anyone can get an address at the others. *household*: few accounts, half of them or more
-    at one address that no more than a household has used. *gathering* (a class, a hackathon, a
-    build farm): the accounts share prompts, and half of their activity is at addresses that half of
-    them use, and nothing else is shared.
+    at one address that no more than a household has used. *gathering* (a class, a
+    hackathon, a build farm): the accounts share prompts, half of them were at one address, and
+    nothing else is shared.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -102,7 +102,7 @@ def describe_clusters(
     activity = _count_activity(graph)
     table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
-    found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
+    found = _explain_innocently(graph, labels, table, supports, content, corroborated)
     table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
@@ -232,7 +232,6 @@ def _explain_innocently(
     table: pd.DataFrame,
     supports: Flags,
     content: Flags,
-    activity: Floats,
     corroborated: Ints,
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
@@ -241,25 +240,13 @@ def _explain_innocently(
     home = graph.holders <= MAX_HOUSEHOLD
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
     household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
-    together = _stay_together(graph, labels, table, activity) >= HALF
+    together = _cover(graph, labels, table, "ip", np.ones(graph.n_identifiers, bool)) >= HALF
     gathering = content & together & ~supports[:, other].any(axis=1)
     theirs = corroborated >= HALF * graph.holders
     organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
     found: list[str] = np.where(organisation, "organisation", rest).tolist()
     return found
-
-
-def _stay_together(
-    graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
-) -> pd.Series[float]:
-    """Return the share of a cluster's activity at addresses that half of its accounts use."""
-    used = _count_use(graph, labels, "network")
-    sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
-    spent = used[used["n"].to_numpy() >= HALF * sizes].groupby("cluster")["count"].sum()
-    total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
-    share: pd.Series[float] = spent.reindex(table.index, fill_value=0) / total.clip(lower=1)
-    return share
 
 
 def _cover(

@@ -176,3 +176,34 @@ def test_pairs_and_edges_tie_together():
     labels = find_communities(edges, 5, seed=0, pairs=pairs)
     assert labels[2] == labels[3] >= 0
     assert labels[4] == -1
+
+
+def separate(labels, edges):
+    labels = np.array(labels)
+    return communities.separate_communities(labels, edges, len(labels), seed=0)
+
+
+def test_parts_that_only_a_vendor_ties_come_apart():
+    edges = join(tie(range(20), [0, 1]), tie(range(20, 40), [2, 3]))
+    assert separate([0] * 40, edges).tolist() == [0] * 20 + [1] * 20
+
+
+def test_parts_that_share_some_of_what_tells_them_apart_stay_together():
+    common = tie(range(5, 35), [4])
+    edges = join(tie(range(20), [0, 1]), tie(range(20, 40), [2, 3]), common)
+    assert separate([0] * 40, edges).tolist() == [0] * 40
+
+
+def test_small_communities_are_not_looked_into():
+    edges = join(tie(range(9), [0, 1]), tie(range(9, 18), [2, 3]))
+    assert separate([0] * 18, edges).tolist() == [0] * 18
+
+
+def test_an_identifier_of_two_communities_does_not_join_them_again():
+    edges = tie(range(40), [0])
+    assert separate([0] * 20 + [1] * 20, edges).tolist() == [0] * 20 + [1] * 20
+
+
+def test_who_has_nothing_to_be_told_apart_by_stays_with_the_rest():
+    edges = join(tie(range(20), [0, 1]), tie(range(20, 40), [2, 3]))
+    assert separate([0] * 41 + [-1], edges).tolist() == [0] * 20 + [1] * 20 + [2, -1]
