@@ -23,9 +23,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
+MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
-# How far a tier is believed to be one operator, before anyone has looked. What has an innocent
-# explanation and a common purpose is believed half as far as the purpose goes.
+# How far a tier is believed to be one operator, before anyone has looked. An organisation or a
+# gathering with a common purpose is believed half as far as the purpose goes; a family has none,
+# and the explanation as a household is in doubt where there is one.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.05}
 EXPLAINED_BELIEF: Final = 0.5
 
@@ -68,9 +70,10 @@ def describe_clusters(
     Three innocent explanations are tested. *organisation*: more than half of the accounts have
     addresses at one mail domain of an organisation, most of whose users have other things in common
     too; anyone can get an address at the others. *household*: few accounts, half of them or more
-    at one address that no more than a household has used. *gathering* (a class, a
-    hackathon, a build farm): the accounts share prompts, half of them were at one address, and
-    nothing else is shared.
+    at one address that no more than a household has used. *gathering* (a class, a hackathon, a
+    build farm): the accounts share prompts and nothing else but place and software, and they meet
+    (half of them were at one address in the same week, and only then) or stay together (half of
+    their activity is at addresses that half of them use).
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -85,7 +88,7 @@ def describe_clusters(
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
-    belief in the tier (1, 1/2, 1/20; half the purpose where an explanation stands beside it).
+    belief in the tier (1, 1/2, 1/20; half the purpose of an organisation or a gathering).
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -102,7 +105,7 @@ def describe_clusters(
     activity = _count_activity(graph)
     table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
-    found = _explain_innocently(graph, labels, table, supports, content, corroborated)
+    found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
     table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
@@ -118,7 +121,8 @@ def describe_clusters(
     )
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
     belief = table["tier"].map(TIER_BELIEF).astype(float)
-    belief = belief.mask(explained & content, EXPLAINED_BELIEF * table["purpose"])
+    has_tasks = table["explanation"].isin(["organisation", "gathering"])
+    belief = belief.mask(has_tasks & content, EXPLAINED_BELIEF * table["purpose"])
     table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"] * belief
     table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
@@ -167,14 +171,24 @@ def _measure_purpose(
 
 
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
-    """Return ``cluster``, ``identifier``, ``n`` (members that hold it), ``count`` (sightings)."""
+    """Return ``cluster``, ``identifier``, and how members use it.
+
+    ``n`` (members that hold it), ``count`` (sightings), ``first_seen``, ``last_seen``.
+    """
     edges = graph.edges
     of_family = (graph.identifiers["family"] == family).to_numpy()[edges["identifier"].to_numpy()]
     cluster = labels[edges["account"].to_numpy()]
     keep = of_family & (cluster >= 0)
-    held = edges.loc[keep, ["identifier", "count"]].assign(cluster=cluster[keep])
+    held = edges.loc[keep].assign(cluster=cluster[keep])
     used: pd.DataFrame = (
-        held.groupby(["cluster", "identifier"])["count"].agg(n="size", count="sum").reset_index()
+        held.groupby(["cluster", "identifier"])
+        .agg(
+            n=("account", "size"),
+            count=("count", "sum"),
+            first_seen=("first_seen", "min"),
+            last_seen=("last_seen", "max"),
+        )
+        .reset_index()
     )
     return used
 
@@ -232,6 +246,7 @@ def _explain_innocently(
     table: pd.DataFrame,
     supports: Flags,
     content: Flags,
+    activity: Floats,
     corroborated: Ints,
 ) -> list[str]:
     """Return the innocent explanation that covers each cluster, or an empty text."""
@@ -240,13 +255,32 @@ def _explain_innocently(
     home = graph.holders <= MAX_HOUSEHOLD
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
     household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
-    together = _cover(graph, labels, table, "ip", np.ones(graph.n_identifiers, bool)) >= HALF
+    used = _count_use(graph, labels, "network")
+    together = _meet(used, table) | (_stay_together(labels, used, table, activity) >= HALF)
     gathering = content & together & ~supports[:, other].any(axis=1)
     theirs = corroborated >= HALF * graph.holders
     organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
     found: list[str] = np.where(organisation, "organisation", rest).tolist()
     return found
+
+
+def _meet(used: pd.DataFrame, table: pd.DataFrame) -> Flags:
+    """Return the clusters of which half of the accounts were at one address, for days only."""
+    brief = used["last_seen"] - used["first_seen"] <= MEETING
+    most = used[brief].groupby("cluster")["n"].max().reindex(table.index, fill_value=0)
+    return np.asarray(most >= HALF * table["n_accounts"])
+
+
+def _stay_together(
+    labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Floats
+) -> pd.Series[float]:
+    """Return the share of a cluster's activity at addresses that half of its accounts use."""
+    sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
+    spent = used[used["n"].to_numpy() >= HALF * sizes].groupby("cluster")["count"].sum()
+    total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
+    share: pd.Series[float] = spent.reindex(table.index, fill_value=0) / total.clip(lower=1)
+    return share
 
 
 def _cover(
