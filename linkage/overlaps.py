@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from linkage.kernels import compile_kernel
+
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
@@ -45,17 +47,20 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     """
     holders = graph.holders
     edges = graph.edges[["account", "identifier"]]
-    edges = edges[holders[edges["identifier"].to_numpy()] >= 2]
-    identifier = edges["identifier"].to_numpy()
-    edges = edges.assign(family=graph.family_codes[identifier], holders=holders[identifier])
-    edges = edges.sort_values(["account", "family", "holders", "identifier"])
-    by_family = edges.groupby(["account", "family"])
+    edges = edges[holders[edges["identifier"].to_numpy()] >= 2].reset_index(drop=True)
+    account = edges["account"].to_numpy()
+    many = np.bincount(account, minlength=graph.n_accounts)[account] > max_identifiers
+    ranked = edges[many]
+    identifier = ranked["identifier"].to_numpy()
+    ranked = ranked.assign(family=graph.family_codes[identifier], holders=holders[identifier])
+    ranked = ranked.sort_values(["account", "family", "holders", "identifier"])
+    by_family = ranked.groupby(["account", "family"])
     rank, n_held = by_family.cumcount(), by_family["holders"].transform("size")
-    edges["turn"] = np.minimum(2 * rank, 2 * (n_held - rank) - 1)
-    ranked = edges.sort_values(["account", "turn", "holders", "identifier"])
-    ranked = ranked[["account", "identifier"]]
-    kept: pd.DataFrame = ranked[ranked.groupby("account").cumcount() < max_identifiers]
-    return kept.sort_values(["account", "identifier"], ignore_index=True)
+    ranked["turn"] = np.minimum(2 * rank, 2 * (n_held - rank) - 1)
+    ranked = ranked.sort_values(["account", "turn", "holders", "identifier"])
+    dropped = ranked.index[ranked.groupby("account").cumcount() >= max_identifiers]
+    kept: pd.DataFrame = edges.drop(index=dropped).reset_index(drop=True)
+    return kept
 
 
 def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -> pd.DataFrame:
@@ -84,21 +89,31 @@ def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfi
         (np.ones(len(edges), np.int32), (edges["account"], edges["identifier"])),
         shape=(graph.n_accounts, graph.n_identifiers),
     )
-    transposed = matrix.T.tocsr()
-    degrees = np.diff(matrix.indptr)
-    cost = np.zeros(graph.n_identifiers)
-    np.add.at(cost, edges["identifier"].to_numpy(), degrees[edges["account"].to_numpy()])
+    independent = graph.find_independent(config.dependent_families)
+    chosen = graph.identifiers["chosen"].to_numpy(bool)
     parts = [pd.DataFrame({name: np.empty(0, np.int64) for name in ("left", "right", "n")})]
-    for rows in _split_by_cost(cost, BLOCK_PRODUCTS):
-        block = (transposed[rows] @ matrix).tocoo()
-        left, right = block.row + rows.start, block.col
-        keep = (block.data >= 2) & (left < right)
-        keep[keep] = may_corroborate(graph, left[keep], right[keep], config)
-        parts.append(
-            pd.DataFrame({"left": left[keep], "right": right[keep], "n": block.data[keep]})
-        )
+    for family in range(len(graph.family_names)):
+        own = np.flatnonzero(graph.family_codes == family)
+        later = independent[family] & (np.arange(len(independent)) > family)
+        partners = later[graph.family_codes]
+        if chosen[own].any():
+            partners[own[chosen[own]]] = True
+        partners = np.flatnonzero(partners)
+        beside = matrix[:, partners]
+        holders = matrix[:, own].T.tocsr()
+        cost = np.asarray(holders @ np.diff(beside.indptr).astype(np.float64), np.float64)
+        for rows in _split_by_cost(cost, BLOCK_PRODUCTS):
+            block = (holders[rows] @ beside).tocoo()
+            keep = block.data >= 2
+            first, second = own[block.row[keep] + rows.start], partners[block.col[keep]]
+            n = block.data[keep]
+            # Inside a family each pair was met from both sides.
+            once = (graph.family_codes[second] != family) | ((first < second) & chosen[first])
+            left, right = np.minimum(first, second)[once], np.maximum(first, second)[once]
+            parts.append(pd.DataFrame({"left": left, "right": right, "n": n[once]}))
     pairs = pd.concat(parts, ignore_index=True).astype(np.int64)
-    return pairs.sort_values(["left", "right"], ignore_index=True)
+    order = np.argsort(pairs["left"].to_numpy() * graph.n_identifiers + pairs["right"].to_numpy())
+    return pairs.iloc[order].reset_index(drop=True)
 
 
 def may_corroborate(
@@ -170,6 +185,7 @@ def expect_overlaps(graph: AccountGraph, pairs: pd.DataFrame, strata: Ints) -> F
         (np.ones(len(account)), (identifier, strata[account])),
         shape=(graph.n_identifiers, n_strata),
     )
+    by_stratum.sort_indices()
     left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     pair_kind = kinds[left] * n_kinds + kinds[right]
     expected = np.zeros(len(pairs))
@@ -177,9 +193,30 @@ def expect_overlaps(graph: AccountGraph, pairs: pd.DataFrame, strata: Ints) -> F
         rows = np.flatnonzero(pair_kind == code)
         first, second = divmod(int(code), n_kinds)
         mixing = _mix_kinds(degree[:, first], degree[:, second], strata, n_strata, first == second)
-        weighted = by_stratum[left[rows]].multiply(by_stratum[right[rows]])
-        expected[rows] = weighted @ mixing
+        expected[rows] = compile_kernel(_sum_over_strata)(
+            by_stratum.indptr, by_stratum.indices, by_stratum.data, left[rows], right[rows], mixing
+        )
     return expected
+
+
+def _sum_over_strata(
+    starts: Any, stratum: Any, held: Any, left: Any, right: Any, mixing: Any
+) -> Any:
+    """Multiply, for each pair, two sorted sparse rows and the weights of their strata; add up."""
+    total = np.zeros(len(left))
+    for row in range(len(left)):
+        p, q = starts[left[row]], starts[right[row]]
+        end_p, end_q = starts[left[row] + 1], starts[right[row] + 1]
+        while p < end_p and q < end_q:
+            if stratum[p] < stratum[q]:
+                p += 1
+            elif stratum[p] > stratum[q]:
+                q += 1
+            else:
+                total[row] += held[p] * held[q] * mixing[stratum[p]]
+                p += 1
+                q += 1
+    return total
 
 
 def _mix_kinds(

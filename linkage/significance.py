@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -62,10 +62,11 @@ def validate_overlaps(
     """
     n = pairs["n"].to_numpy()
     expected = np.maximum(expected, np.finfo(float).tiny)
-    p_value = np.asarray(stats.poisson.sf(n - 1, expected))
+    p_value = np.asarray(special.pdtrc(n - 1, expected))
     q_value = adjust_p_values(p_value, n_tests)
+    counts, which = np.unique(n, return_inverse=True)
     bits = _bound_odds_ratio(
-        np.asarray(stats.gamma.ppf(BOUND_QUANTILE, n)),
+        np.asarray(special.gammaincinv(counts, BOUND_QUANTILE), np.float64)[which],
         holders[pairs["left"].to_numpy()],
         holders[pairs["right"].to_numpy()],
         expected,

@@ -173,11 +173,15 @@ def match_accounts(
     says more than :func:`_bound_surprise`: a large cluster holds many an identifier that a stranger
     has too. For ``joined``, a member is counted and so is an account that is none.
     """
+    owner = np.repeat(np.arange(graph.n_identifiers), np.diff(profiles.starts))
+    leads = profiles.n >= MIN_HOLDER_SHARE * graph.holders[owner]
     account, cluster, says = compile_kernel(_match)(
         np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
         edges["identifier"].to_numpy(np.int64),
         graph.family_codes,
         len(graph.family_names),
+        np.concatenate([[0], np.cumsum(leads)])[profiles.starts],
+        profiles.cluster[leads],
         profiles.starts,
         profiles.cluster,
         profiles.n,
@@ -244,11 +248,13 @@ def _bound_surprise(n: Any, expected: Any, tries: Any) -> Any:
     return -log_p / LN2 - np.log2(tries)
 
 
-def _match(  # noqa: PLR0912 - one compiled loop
+def _match(  # noqa: PLR0912, PLR0915 - one compiled loop
     starts: Any,
     identifiers: Any,
     family: Any,
     n_families: int,
+    lead_starts: Any,
+    lead_cluster: Any,
     profile_starts: Any,
     profile_cluster: Any,
     profile_n: Any,
@@ -270,9 +276,9 @@ def _match(  # noqa: PLR0912 - one compiled loop
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
             i = identifiers[p]
-            for q in range(profile_starts[i], profile_starts[i + 1]):
-                c = profile_cluster[q]
-                if slot[c] < 0 and profile_n[q] >= MIN_HOLDER_SHARE * holders[i]:
+            for q in range(lead_starts[i], lead_starts[i + 1]):
+                c = lead_cluster[q]
+                if slot[c] < 0:
                     slot[c] = n_touched
                     touched[n_touched] = c
                     n_touched += 1
@@ -289,11 +295,20 @@ def _match(  # noqa: PLR0912 - one compiled loop
             accounts[n_rows + s], clusters[n_rows + s] = a, touched[s]
         for p in range(starts[a], starts[a + 1]):
             i = identifiers[p]
-            for q in range(profile_starts[i], profile_starts[i + 1]):
-                c = profile_cluster[q]
+            low, high = profile_starts[i], profile_starts[i + 1]
+            # Thousands of clusters may hold a popular identifier: these are not gone through.
+            few = high - low <= n_touched
+            for k in range(high - low if few else n_touched):
+                if few:
+                    q, c = low + k, profile_cluster[low + k]
+                else:
+                    c = touched[k]
+                    q = low + np.searchsorted(profile_cluster[low:high], c)
+                if q >= high or profile_cluster[q] != c or slot[c] < 0:
+                    continue
                 itself = 1 if c == own else 0
                 n = profile_n[q] - itself
-                if slot[c] < 0 or n < 1:
+                if n < 1:
                     continue
                 rate = max(holders[i] - itself, 1) / (n_accounts - 1)
                 bits = np.log2((n + rate) / (sizes[c] - itself + 1) / rate)
