@@ -1,5 +1,7 @@
 """Tiers, explanations and confidence, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -222,6 +224,28 @@ def test_prompts_shared_in_one_place_may_be_a_class_and_are_left_open():
     row = describe_ring("ip:lab ip:hall ip:library prompt:homework")
     assert (row["tier"], row["explanation"]) == ("coordinated", "gathering")
     assert row["confidence"] == pytest.approx(0.5 / 3)
+
+
+def meet(hours):
+    """Describe nine who share a prompt and were at one address for hours, and at home otherwise."""
+    held = {name: f"ip:hall prompt:task ip:{name}1 ip:{name}2 ip:{name}3" for name in NINE}
+    graph = make_graph(held | CROWD)
+    edges = graph.edges.copy()
+    last = edges.index[edges["identifier"] == get_code(graph, "ip:hall")][-1]
+    edges.loc[last, "last_seen"] += pd.Timedelta(hours=hours)
+    return describe(replace(graph, edges=edges), NINE).loc[0]
+
+
+def test_who_meets_for_days_may_be_at_a_hackathon_and_who_does_for_weeks_is_not():
+    assert (meet(168)["tier"], meet(168)["explanation"]) == ("coordinated", "gathering")
+    assert (meet(169)["tier"], meet(169)["explanation"]) == ("operator", "")
+
+
+def test_prompts_in_common_put_a_household_in_doubt():
+    held = {name: f"ip:home payment:card prompt:task ip:{name}1 ip:{name}2" for name in "abcd"}
+    row = describe(make_graph(held | CROWD), "abcd").loc[0]
+    assert (row["tier"], row["explanation"]) == ("coordinated", "household")
+    assert row["confidence"] == 0.5
 
 
 def test_a_shared_card_rules_a_gathering_out():

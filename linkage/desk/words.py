@@ -56,8 +56,8 @@ EXPLANATION_WORDS: Final = {
     "household": "a household: few accounts, two or more of them at one address",
     "organisation": "an organisation: more than half of the accounts at one own mail domain",
     "gathering": (
-        "a gathering (class, hackathon, build farm): accounts that share prompts and spend half of "
-        "their activity at addresses that half of them use, and share nothing else"
+        "a gathering (class, hackathon, build farm): accounts that share prompts and a place, for "
+        "some days or most of the time, and share nothing else"
     ),
 }
 GLOSSARY: Final = (
