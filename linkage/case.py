@@ -39,10 +39,16 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
             ("explanation", pa.string()),
             ("corroborated", pa.float64()),
             ("purpose", pa.float64()),
+            ("infrastructure", pa.int64()),
         ]
     ),
     "members": pa.schema(
-        [("account_id", pa.string()), ("cluster_id", pa.int64()), ("probability", pa.float64())]
+        [
+            ("account_id", pa.string()),
+            ("cluster_id", pa.int64()),
+            ("probability", pa.float64()),
+            ("cell", pa.int64()),
+        ]
     ),
     "evidence": pa.schema(
         [

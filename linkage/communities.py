@@ -95,7 +95,14 @@ def find_communities(
     return labels
 
 
-def separate_communities(labels: Ints, edges: pd.DataFrame, n_accounts: int, *, seed: int) -> Ints:
+def separate_communities(
+    labels: Ints,
+    edges: pd.DataFrame,
+    n_accounts: int,
+    *,
+    seed: int,
+    min_accounts: int = MIN_SEPARATED,
+) -> Ints:
     """Cut communities whose parts hardly share what tells operators apart.
 
     Parameters
@@ -109,6 +116,8 @@ def separate_communities(labels: Ints, edges: pd.DataFrame, n_accounts: int, *, 
         Number of accounts, N.
     seed : int
         Starts the detector's random stream.
+    min_accounts : int, default ``MIN_SEPARATED``
+        Communities of fewer accounts are not looked into.
 
     Returns
     -------
@@ -119,7 +128,7 @@ def separate_communities(labels: Ints, edges: pd.DataFrame, n_accounts: int, *, 
     Notes
     -----
     Pairs of accounts may be tied by what two operators buy from one vendor, and one such pair is
-    enough to join their communities. In each community of ``MIN_SEPARATED`` accounts or more, the
+    enough to join their communities. In each community of ``min_accounts`` accounts or more, the
     edges inside it are looked at by themselves, and cut by modularity at ``LOOSE_RESOLUTION``:
     parts come apart where next to nothing but the vendor ties them. Parts of one operator that come
     apart by mistake are merged again when accounts are attributed.
@@ -127,7 +136,7 @@ def separate_communities(labels: Ints, edges: pd.DataFrame, n_accounts: int, *, 
     n_communities = int(labels.max(initial=-1)) + 1
     sizes = np.bincount(labels[labels >= 0], minlength=n_communities)
     home = labels[edges["account"].to_numpy()]
-    inside = edges[(home >= 0) & np.append(sizes >= MIN_SEPARATED, False)[home]]
+    inside = edges[(home >= 0) & np.append(sizes >= min_accounts, False)[home]]
     home = labels[inside["account"].to_numpy()]
     # An identifier inside one community is another one than inside the next.
     cell = inside["identifier"].to_numpy(np.int64) * max(n_communities, 1) + home

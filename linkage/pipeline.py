@@ -27,6 +27,7 @@ from linkage.engine import Engine
 from linkage.errors import ConfigError
 from linkage.evidence import corroborate_edges
 from linkage.graph import AccountGraph, build_graph
+from linkage.hierarchy import find_cells, find_infrastructure
 from linkage.kinds import find_dependent, find_determined, measure_background, tabulate_kinds
 from linkage.observations import Observed, SourceInfo, observe
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
@@ -208,8 +209,10 @@ class _Found:
 
     labels: np.ndarray[Any, np.dtype[np.int64]]
     probability: np.ndarray[Any, np.dtype[np.float64]]
+    cell: np.ndarray[Any, np.dtype[np.int64]]
     evidence: pd.DataFrame
     q_value: np.ndarray[Any, np.dtype[np.float64]]
+    infrastructure: np.ndarray[Any, np.dtype[np.int64]]
     kinds: pd.DataFrame
     # How many holders of each identifier have other things in common with each other.
     corroborated: np.ndarray[Any, np.dtype[np.int64]]
@@ -386,7 +389,7 @@ def _find_strata(graph: AccountGraph, method: MethodConfig) -> np.ndarray[Any, n
     return np.asarray(numbers, np.int64)
 
 
-def _find_clusters(
+def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was before
     graph: AccountGraph,
     strata: np.ndarray[Any, np.dtype[np.int64]],
     config: Config,
@@ -409,8 +412,8 @@ def _find_clusters(
             n_tests = count_tests(judged, edges, method)
             expected = expect_overlaps(judged, pairs, strata)
             background = measure_background(judged, edges, pairs, expected, frozenset(config.kinds))
-            left, right = (graph.kind_codes[pairs[side].to_numpy()] for side in ("left", "right"))
-            expected *= background[left, right]
+            of = graph.kind_codes[pairs[["left", "right"]].to_numpy()]
+            expected *= background[of[:, 0], of[:, 1]]
             overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
         said = {
             "determined": determined.tolist(),
@@ -450,17 +453,24 @@ def _find_clusters(
             found = attribution.labels
             q_value = judge_clusters(graph, edges, found, strata, matches, overlaps, n_tests)
         sure = _keep_sure(attribution, method)
-        members = pa.table({"label": sure.labels, "probability": sure.probability})
-        evidence, clusters = _to_arrow(sure.evidence), pa.table({"q_value": q_value})
-        return {"members": members, "evidence": evidence, "clusters": clusters}, {}
+        with clock.step("finding cells and infrastructure", "hierarchy"):
+            cell = find_cells(graph, sure.evidence, sure.labels, seed=seed)
+            shared = find_infrastructure(graph, sure.evidence, sure.labels, method)
+            shared = np.pad(shared, (0, len(q_value) - len(shared)))  # clusters without a member
+        members = {"label": sure.labels, "probability": sure.probability, "cell": cell}
+        clusters = {"q_value": q_value, "infrastructure": shared}
+        kept = {"members": pa.table(members), "clusters": pa.table(clusters)}
+        return kept | {"evidence": _to_arrow(sure.evidence)}, {}
 
     settings = [_choose_method(config, frozenset()), seed]
     tables, _ = stages.run("attribution", settings, attribute)
     return _Found(
         labels=tables["members"]["label"].to_numpy(),
         probability=tables["members"]["probability"].to_numpy(),
+        cell=tables["members"]["cell"].to_numpy(),
         evidence=tables["evidence"].to_pandas(),
         q_value=tables["clusters"]["q_value"].to_numpy(),
+        infrastructure=tables["clusters"]["infrastructure"].to_numpy(),
         kinds=tabulate_kinds(graph, determined, background),
         graph=graph,
         corroborated=corroborated,
@@ -534,11 +544,15 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
             "account_id": accounts["account_id"].to_numpy(),
             "cluster_id": number.reindex(labels[member]).to_numpy(np.int64),
             "probability": probability[member],
+            "cell": found.cell[member],
         }
     )
     span = accounts[["first_seen", "last_seen"]].groupby(labels[member])
     by_rank["first_seen"] = span["first_seen"].min()
     by_rank["last_seen"] = span["last_seen"].max()
+    shared = pd.Series(found.infrastructure[by_rank.index], index=by_rank.index)
+    shared = pd.Series(pd.factorize(shared.where(shared > 0))[0] + 1, index=by_rank.index)
+    by_rank["infrastructure"] = shared.where(shared > 0).astype("Int64")
     clusters = by_rank.assign(cluster_id=number).drop(columns="first_account")
     return {
         "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],

@@ -48,9 +48,11 @@ class Result:
         ``risk`` (0 to 1, for ranking), ``families``, ``first_seen``, ``last_seen``,
         ``explanation`` (the innocent one that covers it, or empty), ``corroborated`` (share of
         accounts that two independent families support), ``purpose`` (share of the accounts'
-        activity that are prompts which mostly they use).
+        activity that are prompts which mostly they use), ``infrastructure`` (clusters of one number
+        run on addresses in common, a proxy vendor's say; missing where no other cluster does).
     members : pandas.DataFrame
-        ``account_id``, ``cluster_id``, ``probability``; an account is in one cluster at most.
+        ``account_id``, ``cluster_id``, ``probability``, ``cell`` (within its cluster, from 1:
+        accounts that share cards, devices or addresses); an account is in one cluster at most.
     evidence : pandas.DataFrame
         ``cluster_id``, ``account_id``, ``kind``, ``value``, ``bits`` (its part of the log2
         likelihood ratio of its family), ``family``, ``n_accounts`` (that hold it anywhere),

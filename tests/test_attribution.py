@@ -329,6 +329,30 @@ def test_parts_that_share_a_public_prompt_stay_apart():
     assert merge(graph, first, second) == [0, 1]
 
 
+def test_ten_cells_that_a_few_loose_accounts_resemble_are_merged():
+    prompts = " ".join(f"prompt:p{i}" for i in range(5))
+    cells = {
+        f"c{cell}{i:02}": f"payment:card{cell} device:phone{cell} {prompts}"
+        for cell in range(10) for i in range(40)
+    }  # fmt: skip
+    loose = {f"u{i:02}": f"payment:own{i} {prompts}" for i in range(8)}
+    graph = make_graph(cells | loose | make_strangers(2_000, "payment", "device", "prompt"))
+    clusters = [" ".join(sorted(n for n in cells if n[1] == c)) for c in "0123456789"]
+    assert len(set(merge(graph, *clusters))) == 1
+
+
+def test_cells_merge_by_their_prompts_alone_and_not_by_a_kind_nobody_knows():
+    held = " ".join(f"wallet:p{i}" for i in range(5))
+    cells = {
+        f"c{cell}{i:02}": f"payment:card{cell} device:phone{cell} {held}"
+        for cell in range(10) for i in range(40)
+    }  # fmt: skip
+    loose = {f"u{i:02}": f"payment:own{i} {held}" for i in range(8)}
+    graph = make_graph(cells | loose | make_strangers(2_000, "payment", "device", "wallet"))
+    clusters = [" ".join(sorted(n for n in cells if n[1] == c)) for c in "0123456789"]
+    assert merge(graph, *clusters) == list(range(10))
+
+
 def make_reseller(customers):
     """Return twenty accounts of an operator, and others on the same card and proxy."""
     operator = {f"o{i:02}": "payment:card ip:proxy prompt:p prompt:q" for i in range(20)}

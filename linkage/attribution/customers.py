@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
-__all__ = ["find_aimless", "find_customers"]
+__all__ = ["PURPOSE", "find_aimless", "find_customers"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from linkage.attribution.customers import PURPOSE
 from linkage.attribution.profiles import Matches, Profiles, expand
 from linkage.kernels import compile_kernel
 
@@ -31,6 +32,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 PRIOR_COUNT: Final = 0.5  # added to counts of members and of outsiders (Jeffreys)
 MIN_FIT: Final = 30  # members in a block, from which on its fit may exceed one identifier
 MAX_LOG_ODDS: Final = 500.0  # bits; keeps odds within what a float can hold
+HALF: Final = 0.5  # of two clusters' accounts that fit the other one, for the two to be alike
 MAX_HIT_RATE: Final = 0.98  # of members' identifiers; nobody shares everything for sure
 
 
@@ -43,7 +45,7 @@ def calibrate_families(
     profiles: Profiles,
     matches: Matches,
     config: MethodConfig,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Return the bits that each family says for each match.
 
     Parameters
@@ -66,7 +68,11 @@ def calibrate_families(
         outsiders share as little more often than members do.
     apart : array of float64, shape (R, F)
         The same where outsiders are the accounts of no cluster, and every other cluster counts as
-        one: what is common to several clusters and to nobody else sets them apart.
+        one, but for those of the same purpose: what is common to several clusters and to nobody
+        else sets them apart.
+    kin : array of float64, shape (R,)
+        Accounts of the cluster and of all that have its purpose, where the account's own cluster is
+        one of them; 0 elsewhere.
 
     Notes
     -----
@@ -111,7 +117,55 @@ def calibrate_families(
     apart = calibration.fit(
         others * share[:, None], np.full(n_others.shape, n_units), leave_out=home >= 0
     )
-    return bits, apart
+    purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
+    fits = purpose & (apart >= config.min_bits)
+    alike, n_alike, n_accounts = _find_alike(fits, homes, matches, profiles)
+    if alike.any():
+        left = others * share[:, None] * ~alike
+        apart = calibration.fit(left, n_units - n_alike, leave_out=home >= 0)
+    kin = np.where(alike, n_accounts[matches.cluster], 0.0)
+    return bits, apart, kin.max(axis=1, initial=0)
+
+
+def _find_alike(
+    fits: Flags, homes: Ints, matches: Matches, profiles: Profiles
+) -> tuple[Flags, Floats, Floats]:
+    """Find the rows of accounts whose cluster and the other fit each other in a family.
+
+    Parameters
+    ----------
+    fits : array of bool, shape (R, F)
+    homes : array of int64, shape (N,)
+        Cluster of each account, -1 for none.
+    matches : Matches
+    profiles : Profiles
+
+    Returns
+    -------
+    alike : array of bool, shape (R, F)
+    n_alike : array of float64, shape (C, F)
+        Clusters that fit each cluster and that it fits, at least half of the accounts of both.
+    n_accounts : array of float64, shape (C, F)
+        Accounts of these and of itself.
+    """
+    home, sizes = homes[matches.account], np.bincount(homes[homes >= 0], minlength=1)
+    alike = np.zeros(fits.shape, bool)
+    n_alike = np.zeros((len(profiles.sizes), fits.shape[1]))
+    n_accounts = np.repeat(np.maximum(profiles.sizes, 1.0)[:, None], fits.shape[1], axis=1)
+    row = np.flatnonzero((home >= 0) & ~matches.own)
+    width = np.int64(max(len(sizes), len(profiles.sizes)))
+    pair, code = np.unique(home[row] * width + matches.cluster[row], return_inverse=True)
+    back = pair % width * width + pair // width
+    place = np.minimum(np.searchsorted(pair, back), max(len(pair) - 1, 0))
+    known = pair[place] == back if len(pair) else np.zeros(0, bool)
+    for family in range(fits.shape[1]):
+        n = np.bincount(code, fits[row, family], minlength=len(pair))
+        half = n >= HALF * sizes[pair // width]
+        mutual = half & known & half[place]
+        alike[row, family] = mutual[code]
+        np.add.at(n_alike[:, family], pair[mutual] % width, 1)
+        np.add.at(n_accounts[:, family], pair[mutual] % width, sizes[pair[mutual] // width])
+    return alike, n_alike, n_accounts
 
 
 def _weigh_outsiders(

@@ -47,12 +47,18 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
 
         sum b_a >= min_bits + 2 log2 C
 
-    for C clusters make C^2 pairs, and either half of its accounts would belong to the host (a
-    positive score that rests on two families) and the mean of b_a is ``min_bits`` or more, or the
-    mean of b_a + log2(|host| / N) is ``single_family_bits`` or more: parts of an operator that
-    share nothing but what they are for. Of several hosts the one in which most accounts are at
-    home takes it, or the larger. Customers of a cluster are not at home in it, nor is it taken in
-    by a cluster of its customers.
+    for C clusters make C^2 pairs, and one of three holds:
+
+    - half of the guest's accounts would belong to the host (a positive score that rests on two
+      families), and the mean of b_a is ``min_bits`` or more;
+    - the mean of b_a + log2(|host| / M), M being all members, is ``single_family_bits`` or more;
+    - guest and host have one purpose: half of the accounts of each share the other's prompts. With
+      K accounts in all the clusters that do, the mean of b_a + log2(K / N) is ``min_bits`` or
+      more: whoever has these prompts is in one of those clusters. Cells of an operator share
+      nothing else; and what strangers have in common, accounts of no cluster have too.
+
+    Of several hosts the one in which most accounts are at home takes it, or the larger. Customers
+    of a cluster are not at home in it, nor is it taken in by a cluster of its customers.
     """
     sizes = count_members(labels)
     target = np.arange(len(sizes))
@@ -62,7 +68,8 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
     least = np.log2(config.evading)
     total = counted["apart"] + (n_guests - counted["n"]) * least
     mean = total / n_guests
-    prior = np.log2(np.maximum(sizes[counted["host"].to_numpy()], 1) / max(len(labels), 1))
+    prior = np.log2(np.maximum(sizes[counted["host"].to_numpy()], 1) / max(sizes.sum(), 1))
+    kin = np.log2(np.maximum(counted["kin"].to_numpy(), 1) / max(len(labels), 1))
     served = counted["served"].to_numpy() >= MIN_AT_HOME * sizes[counted["host"].to_numpy()]
     fits = (
         ~served
@@ -70,6 +77,7 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
         & (
             ((share >= MIN_AT_HOME) & (mean >= config.min_bits))
             | (mean + prior >= config.single_family_bits)
+            | ((counted["akin"] >= MIN_AT_HOME * n_guests) & (mean + kin >= config.min_bits))
         )
     )
     taken = counted.assign(share=share, prior=prior)[fits].sort_values(
@@ -85,8 +93,9 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
 def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfig) -> pd.DataFrame:
     """Return, by ``guest`` and ``host``, how the guest's accounts fit the host.
 
-    Columns ``n`` (accounts that touch it), ``at_home``, ``apart``, and ``served``: how many of the
-    host's accounts are customers of the guest.
+    Columns ``n`` (accounts that touch it), ``akin`` (that share its purpose), ``kin`` (accounts of
+    all clusters that do), ``at_home``, ``apart``, and ``served``: how many of the host's accounts
+    are customers of the guest.
     """
     home, n_clusters = labels[scores.account], max(len(sizes), 1)
     row = np.flatnonzero((home >= 0) & ~scores.own)
@@ -97,12 +106,15 @@ def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfi
     found, code = np.unique(pair, return_inverse=True)
     back = found % n_clusters * n_clusters + found // n_clusters
     place = np.minimum(np.searchsorted(found, back), max(len(found) - 1, 0))
+    akin = np.bincount(code, scores.kin[row] > 0, minlength=len(found))
     n_customers = np.bincount(code, customer, minlength=len(found))
     return pd.DataFrame(
         {
             "guest": found // n_clusters,
             "host": found % n_clusters,
             "n": np.bincount(code, minlength=len(found)),
+            "akin": akin,
+            "kin": np.bincount(code, scores.kin[row], minlength=len(found)) / np.maximum(akin, 1),
             "at_home": np.bincount(code, at_home, minlength=len(found)),
             "apart": np.bincount(code, apart, minlength=len(found)),
             "served": np.where(found[place] == back, n_customers[place], 0.0),

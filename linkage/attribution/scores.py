@@ -36,6 +36,9 @@ class Scores:
         Bits of the families that tell operators apart, every other cluster counting as one
         outsider: what sets the cluster apart from strangers, also if parts of one operator are
         still in several clusters.
+    kin : array of float64, shape (R,)
+        Accounts of the cluster and of all that have its purpose, where the account's own cluster is
+        one of them; 0 elsewhere.
     aimless : array of bool, shape (R,)
         Whether the account does other things than the cluster: see ``customers``.
     """
@@ -47,6 +50,7 @@ class Scores:
     score: Floats
     n_families: Ints
     apart: Floats
+    kin: Floats
     aimless: Flags
 
 

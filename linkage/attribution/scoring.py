@@ -59,7 +59,7 @@ def score_accounts(
         strata = np.zeros(graph.n_accounts, np.int64)
     profiles = Profiles.count(graph, edges, labels)
     matches = match_accounts(graph, edges, labels, profiles)
-    said, apart = calibrate_families(
+    said, apart, kin = calibrate_families(
         graph,
         edges,
         labels,
@@ -84,6 +84,7 @@ def score_accounts(
         score=score,
         n_families=(bits >= config.min_bits).sum(axis=1),
         apart=keep_independent(apart * telling, sets).sum(axis=1),
+        kin=kin,
         aimless=find_aimless(graph, edges, matches, profiles.sizes, config),
     )
 
