@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -23,6 +24,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
+BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked. An organisation or a
@@ -79,7 +81,8 @@ def describe_clusters(
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
     which mostly they use; colleagues share a tool, and do other things most of the time. Prompts
     that are mostly other people's, a public tool's, are not counted as shared. Where the
-    purpose takes at least half of the activity, no innocent explanation stands. Otherwise a
+    purpose takes at least half of the activity (a lower bound of it, for few prompts say little),
+    no innocent explanation stands. Otherwise a
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
@@ -103,10 +106,10 @@ def describe_clusters(
     alone = _add_by_family(graph, evidence, "alone", "max")
     alone = alone[alone["alone"] >= config.min_bits]
     activity = _count_activity(graph)
-    table["purpose"], theirs = _measure_purpose(graph, labels, table, activity)
+    table["purpose"], purposeful, theirs = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
     found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
-    table["explanation"] = np.where(table["purpose"] >= HALF, "", found)
+    table["explanation"] = np.where(purposeful, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
     n_independent = _count_independent(counted, independent)
@@ -155,10 +158,11 @@ def _count_activity(graph: AccountGraph) -> Floats:
 
 def _measure_purpose(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
-) -> tuple[pd.Series[float], Flags]:
+) -> tuple[pd.Series[float], Flags, Flags]:
     """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1.
 
-    And whether these are at least half of the prompts that its accounts have in common.
+    And whether that is half or more beyond chance, and whether these are at least half of the
+    prompts that its accounts have in common.
     """
     used = _count_use(graph, labels, "content")
     shared = used[used["n"] >= 2]
@@ -167,7 +171,8 @@ def _measure_purpose(
     common = shared.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
-    return share, np.asarray((spent > 0) & (spent >= HALF * common))
+    least = special.betaincinv(share * total + 0.5, (1 - share) * total + 0.5, BOUND_QUANTILE)
+    return share, np.asarray(least >= HALF), np.asarray((spent > 0) & (spent >= HALF * common))
 
 
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:

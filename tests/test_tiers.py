@@ -150,8 +150,13 @@ def test_shared_prompts_leave_an_explanation_open():
 
 
 def test_no_innocent_explanation_stands_where_half_of_the_activity_is_one_purpose():
-    firm = describe_ring("email_domain:firm.example ip:office ip:cafe prompt:template")
-    assert (firm["purpose"], firm["explanation"], firm["tier"]) == (0.5, "", "operator")
+    firm = "email_domain:firm.example ip:office ip:cafe prompt:template"
+    large = describe_ring(f"{firm} prompt:another ip:train", [f"m{i}" for i in range(60)])
+    assert (large["explanation"], large["tier"]) == ("", "operator")
+    assert large["purpose"] == pytest.approx(2 / 3)
+    # Nine prompts of eighteen are half by chance.
+    small = describe_ring(firm)
+    assert (small["purpose"], small["explanation"]) == (0.5, "organisation")
 
 
 def test_prompts_that_are_mostly_other_peoples_are_no_purpose():
