@@ -122,7 +122,7 @@ def calibrate_families(
     alike, n_alike, n_accounts = _find_alike(fits, homes, matches, profiles)
     if alike.any():
         left = others * share[:, None] * ~alike
-        apart = calibration.fit(left, n_units - n_alike, leave_out=home >= 0)
+        apart = calibration.fit(left, n_units - n_alike, leave_out=home >= 0, free=alike)
     kin = np.where(alike, n_accounts[matches.cluster], 0.0)
     return bits, apart, kin.max(axis=1, initial=0)
 
@@ -262,7 +262,12 @@ class _Calibration:
         )
 
     def fit(
-        self, weights: Floats, n_outsiders: Floats, *, leave_out: Flags | None = None
+        self,
+        weights: Floats,
+        n_outsiders: Floats,
+        *,
+        leave_out: Flags | None = None,
+        free: Flags | None = None,
     ) -> Floats:
         """Return the bits against outsiders of these weights.
 
@@ -274,6 +279,9 @@ class _Calibration:
             All outsiders, those included who touch nothing.
         leave_out : array of bool, shape (R,), optional
             Rows that are judged with one outsider less.
+        free : array of bool, shape (R, F), optional
+            Rows of which the fit alone is believed: other clusters of one purpose make its
+            identifiers look common.
 
         Returns
         -------
@@ -282,9 +290,11 @@ class _Calibration:
         bits = np.zeros(weights.shape)
         fewer = np.zeros(len(bits)) if leave_out is None else leave_out.astype(np.float64)
         for number, family in enumerate(self.families):
-            bits[family.rows, number] = self._fit_family(
-                family, weights[family.rows, number], n_outsiders[:, number], fewer[family.rows]
+            rows = family.rows
+            ratio, said = self._fit_family(
+                family, weights[rows, number], n_outsiders[:, number], fewer[rows]
             )
+            bits[rows, number] = said if free is None else np.where(free[rows, number], ratio, said)
         outsider = ~self.matches.own
         for cause in self.causes:
             rows, f = cause.rows, cause.family
@@ -298,7 +308,8 @@ class _Calibration:
 
     def _fit_family(
         self, family: _Family, weights: Floats, n_outsiders: Floats, fewer: Floats
-    ) -> Floats:
+    ) -> tuple[Floats, Floats]:
+        """Return the log2 ratio of the fit, and what of it is believed."""
         cluster, own = self.matches.cluster[family.rows], self.matches.own[family.rows]
         order = family.order
         m, u = np.empty(len(order)), np.empty(len(order))
@@ -319,7 +330,7 @@ class _Calibration:
         # Few members cannot say more than their strongest identifier; and where no outsider comes
         # near, the fit knows only that they are rare.
         said = np.minimum(np.where(m >= MIN_FIT, family.most, family.best), ratio)
-        return np.asarray(np.where(u > 0, said, np.maximum(family.best, said)))
+        return ratio, np.where(u > 0, said, np.maximum(family.best, said))
 
 
 def keep_independent(bits: Floats, sets: Flags) -> Floats:
