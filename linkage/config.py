@@ -16,7 +16,15 @@ from linkage.schema import INPUTS
 
 _T = TypeVar("_T")
 
-__all__ = ["KINDS", "Config", "KindConfig", "Limits", "MethodConfig", "load_config"]
+__all__ = [
+    "KINDS",
+    "Config",
+    "EmbeddingConfig",
+    "KindConfig",
+    "Limits",
+    "MethodConfig",
+    "load_config",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,34 @@ KINDS: Final[dict[str, KindConfig]] = {
     "email_domain": KindConfig(family="registration"),
     "phone": KindConfig(family="registration"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingConfig:
+    """A column of vectors whose neighbourhoods are identifiers of one kind."""
+
+    table: str  # of the input, such as "events" or "accounts"
+    column: str  # lists of numbers, all of one length
+    # What is close in meaning is often one text: no evidence beside the text's own templates.
+    family: str = "content"
+    min_similarity: float = (
+        0.0  # cosine to the centre of a neighbourhood; 0 learns it from the data
+    )
+    max_chance: float = 1e-6  # share of random pairs of vectors that are closer than what is learnt
+
+    def __post_init__(self) -> None:
+        """Refuse what names no column, and numbers out of range."""
+        if self.table not in INPUTS or not self.column or not self.family:
+            raise ConfigError(
+                f"an embedding needs a family, a column, and a table of {sorted(INPUTS)}; got "
+                f"family={self.family!r}, column={self.column!r}, table={self.table!r}"
+            )
+        if not 0 <= self.min_similarity <= 1:
+            raise ConfigError(
+                f"min_similarity must lie between 0 and 1; got {self.min_similarity!r}"
+            )
+        if not 0 < self.max_chance < 1:
+            raise ConfigError(f"max_chance must lie between 0 and 1; got {self.max_chance!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +184,15 @@ class Config:
         Renamed columns; a column that is not named here is looked for under its own name.
     kinds : mapping of kind -> KindConfig
         All kinds known to the run, the built-in ones included.
+    embeddings : mapping of kind -> EmbeddingConfig
+        Columns of vectors. Each is a kind, whether or not `kinds` names it too.
     public_domains : tuple of str
         Further mail domains that anyone can get an address at; they carry nothing.
     """
 
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     kinds: Mapping[str, KindConfig] = field(default_factory=lambda: dict(KINDS))
+    embeddings: Mapping[str, EmbeddingConfig] = field(default_factory=dict)
     public_domains: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     method: MethodConfig = field(default_factory=MethodConfig)
@@ -167,6 +206,9 @@ class Config:
             for name in renamed:
                 if name not in known:
                     raise ConfigError(_unknown("column", f"columns.{table}.{name}", name, known))
+
+        of_vectors = {name: KindConfig(family=e.family) for name, e in self.embeddings.items()}
+        object.__setattr__(self, "kinds", of_vectors | dict(self.kinds))
 
     def get_kind(self, kind: str) -> KindConfig:
         """Return how a kind counts; a kind never heard of is a chosen one, a family of its own."""
@@ -187,7 +229,8 @@ class Config:
         Parameters
         ----------
         settings : mapping
-            Tables ``columns``, ``kinds``, ``limits``, ``method`` and the list ``public_domains``.
+            Tables ``columns``, ``kinds``, ``embeddings``, ``limits``, ``method`` and the list
+            ``public_domains``.
 
         Returns
         -------
@@ -214,6 +257,10 @@ class Config:
                 for table, renamed in _get_table(settings, "columns").items()
             },
             kinds=kinds,
+            embeddings={
+                kind: _read_embedding(said, f"embeddings.{kind}")
+                for kind, said in _get_table(settings, "embeddings").items()
+            },
             public_domains=_get_texts(settings.get("public_domains", ()), "public_domains"),
             limits=_merge(Limits(), _get_table(settings, "limits"), "limits"),
             method=_merge(MethodConfig(), _get_table(settings, "method"), "method"),
@@ -251,6 +298,22 @@ def load_config(path: str | Path) -> Config:
         return Config.from_dict(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the configuration {str(path)!r} is not valid TOML: {error}") from error
+
+
+def _read_embedding(said: object, where: str) -> EmbeddingConfig:
+    if not isinstance(said, Mapping) or not {"table", "column"} <= set(said):
+        raise ConfigError(f"{where} must name a table and a column; got {said!r}")
+    named = EmbeddingConfig(
+        table=_get_text(said["table"], f"{where}.table"),
+        column=_get_text(said["column"], f"{where}.column"),
+    )
+    return _merge(named, said, where)
+
+
+def _get_text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{where} must be a text; got {value!r}")
+    return value
 
 
 def _merge(default: _T, said: object, where: str) -> _T:

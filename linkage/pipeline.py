@@ -172,11 +172,11 @@ def link(
             Engine(threads=threads, memory_limit=memory_limit, tmp_dir=tmp_dir) as engine,
         ):
             find, tell = _template_finder(prompts, threads), clock.tell
-            return _pack_observed(
-                observe(
-                    engine, given, settings, find_templates=find, keep_alone=False, progress=tell
-                )
+            more, refused = _add_embeddings(engine, given, settings, prompts.key, tell)
+            observed = observe(
+                engine, more, settings, find_templates=find, keep_alone=False, progress=tell
             )
+            return _pack_observed(observed, refused)
 
     observed = _unpack_observed(*stages.run("read", _choose_reading(settings, prompts), read))
     graph = build_graph(
@@ -322,8 +322,32 @@ def _choose_method(config: Config, later: frozenset[str]) -> dict[str, Any]:
     return {name: said for name, said in method.items() if name not in later}
 
 
-def _pack_observed(observed: Observed) -> Kept:
+def _add_embeddings(
+    engine: Engine,
+    given: dict[str, Any],
+    config: Config,
+    key: bytes,
+    tell: Callable[[str], None],
+) -> tuple[dict[str, Any], pa.Table | None]:
+    """Return the inputs with the neighbourhoods of their vectors as observations."""
+    if not config.embeddings:
+        return given, None
+    from linkage.embeddings import observe_embeddings
+
+    tell("looking for neighbourhoods of vectors")
+    with Engine(threads=engine.threads, tmp_dir=engine.tmp_dir) as reader:
+        tables, refused = observe_embeddings(reader, given, config, key=key, threads=engine.threads)
+    others = given.get("observations", [])
+    others = list(others) if isinstance(others, list | tuple) else [others]
+    return given | ({"observations": [*others, *tables]} if tables else {}), refused
+
+
+def _pack_observed(observed: Observed, refused: pa.Table | None = None) -> Kept:
     tables = {name: getattr(observed, name) for name in OBSERVED}
+    if refused is not None:
+        tables["rejected"] = pa.concat_tables([observed.rejected, refused]).sort_by(
+            [(name, "ascending") for name in observed.rejected.column_names]
+        )
     return tables, {"sources": [asdict(source) for source in observed.sources]}
 
 

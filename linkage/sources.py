@@ -116,12 +116,15 @@ class Columns:
         Columns that nothing says anything about.
     missing : tuple of str
         Columns that the configuration names and the source lacks.
+    vectors : tuple of str
+        Columns of embeddings.
     """
 
     found: Mapping[str, str]
     kinds: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -251,14 +254,16 @@ def resolve_columns(table: str, names: Sequence[str], config: Config, label: str
         elif (match, kind) not in kinds:
             kinds.append((match, kind))
     used = {*found.values(), *(column for column, _ in kinds)}
+    of_vectors = {said.column for said in config.embeddings.values() if said.table == table}
     twice = [name for name, n in Counter(names).items() if n > 1 and name in used]
     if twice:
         raise SchemaError(f"{label} has the column {twice[0]!r} twice: rename or remove one")
     return Columns(
         found=found,
         kinds=tuple(kinds),
-        ignored=tuple(name for name in names if name not in used),
+        ignored=tuple(name for name in names if name not in used | of_vectors),
         missing=tuple(missing),
+        vectors=tuple(name for name in names if name in of_vectors),
     )
 
 
@@ -430,7 +435,7 @@ class _Opener:
         """Open a pandas, polars or Arrow frame."""
         found = _to_arrow(frame, label)
         columns = resolve_columns(table, found.column_names, self.config, label)
-        used = found.select(list(columns.used))
+        used = found.select([*columns.used, *columns.vectors])
         types = dict(zip(used.column_names, used.schema.types, strict=True))
         _check_types(label, columns, types)
         _check_utf8(used, label)

@@ -40,7 +40,7 @@ strata = []
 
 REFUSED = {
     "unknown top word": ({"methods": {}}, r"unknown setting methods: did you mean 'method'\?"),
-    "far from any": ({"zzz": 1}, r"unknown setting zzz: known are \['columns', 'kinds'"),
+    "far from any": ({"zzz": 1}, r"unknown setting zzz: known are \['columns', 'embeddings'"),
     "unknown number": ({"method": {"fdrr": 0.1}}, r"unknown setting method.fdrr: did you mean"),
     "unknown limit": ({"limits": {"year": 1}}, r"unknown setting limits\.year"),
     "unknown of a kind": ({"kinds": {"ip": {"fam": "x"}}}, r"setting kinds\.ip\.fam: .*'family'"),

@@ -29,6 +29,7 @@ LAYER = {
     "singles": 3.4,
     "observations": 3.5,
     "checkup": 3.6,
+    "embeddings": 3.6,
     "hierarchy": 3.7,  # looks at clusters as communities are looked for
     "desk": 3.9,  # draws with what export knows
     "explain": 3.95,  # shows itself in notebooks as the desk draws it
