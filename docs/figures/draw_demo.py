@@ -35,7 +35,7 @@ def main() -> None:
     radius = nodes["cluster_id"].map((own.max() - own.min()).max(axis=1) / 2)
     away = np.hypot(*(nodes[["x", "y"]] - centre).to_numpy(float).T)
     # What is mostly held by others lies far outside.
-    nodes = nodes[away <= 1.05 * radius.to_numpy(float)]
+    nodes = nodes[nodes["type"].eq("account") | (away <= 1.05 * radius.to_numpy(float))]
     edges = edges[edges["source"].isin(nodes["id"]) & edges["target"].isin(nodes["id"])]
     place = nodes.set_index("id")[["x", "y"]]
     lines = list(
