@@ -7,7 +7,6 @@ every profile that it touches, as if it were not a member itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import lgamma
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -184,9 +183,8 @@ def match_accounts(
         profiles.cluster[leads],
         profiles.starts,
         profiles.cluster,
-        profiles.n,
-        profiles.sizes,
-        graph.holders,
+        *_weigh_rows(graph, profiles, owner),
+        len(profiles.sizes),
         labels,
     )
     return Matches(
@@ -248,7 +246,38 @@ def _bound_surprise(n: Any, expected: Any, tries: Any) -> Any:
     return -log_p / LN2 - np.log2(tries)
 
 
-def _match(  # noqa: PLR0912, PLR0915 - one compiled loop
+def _weigh_rows(
+    graph: AccountGraph, profiles: Profiles, identifier: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Weigh the rows of profiles, for accounts that are no members (0) and for members (1).
+
+    Parameters
+    ----------
+    graph : AccountGraph
+    profiles : Profiles
+    identifier : array of int64
+        Of each row.
+
+    Returns
+    -------
+    alone, surprise, joined : array of float64, shape (2, rows)
+        Bits of :func:`match_accounts`; the most that they may be, but for the number of tries; and
+        the bits once the account has joined. ``alone`` is -1 where too few members hold it.
+    """
+    itself = np.array([[0], [1]])
+    n, held = profiles.n - itself, graph.holders[identifier] - itself
+    size = profiles.sizes[profiles.cluster] - itself
+    rate = np.maximum(held, 1) / (graph.n_accounts - 1)
+    chance = held * size / (graph.n_accounts - 1)
+    telling = (n >= 1) & (n > chance)
+    alone = np.where(telling, np.log2((np.maximum(n, 1) + rate) / (size + 1) / rate), -1.0)
+    surprise = _bound_surprise(np.maximum(n, 1), np.where(telling, chance, 0.5), 1)
+    rate = graph.holders[identifier] / graph.n_accounts
+    joined = np.log2((np.maximum(n, 0) + 1 + rate) / (size + 2) / rate)
+    return alone, surprise, joined
+
+
+def _match(  # noqa: PLR0912 - one compiled loop
     starts: Any,
     identifiers: Any,
     family: Any,
@@ -257,21 +286,23 @@ def _match(  # noqa: PLR0912, PLR0915 - one compiled loop
     lead_cluster: Any,
     profile_starts: Any,
     profile_cluster: Any,
-    profile_n: Any,
-    sizes: Any,
-    holders: Any,
+    alone: Any,
+    surprise: Any,
+    joined: Any,
+    n_clusters: int,
     labels: Any,
 ) -> Any:
     """Go through accounts, their identifiers, and the clusters that use those."""
     n_accounts, room, n_rows = len(starts) - 1, MIN_ROWS, 0
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
     says = np.zeros((4, room, n_families), np.float32)  # best, total, joined, hits
-    slot, touched = np.full(len(sizes), -1, np.int64), np.empty(len(sizes), np.int64)
+    slot, touched = np.full(n_clusters, -1, np.int64), np.empty(n_clusters, np.int64)
     for a in range(n_accounts):
         own, n_touched = labels[a], 0
         degree = np.zeros(n_families)
         for p in range(starts[a], starts[a + 1]):
             degree[family[identifiers[p]]] += 1
+        tries = np.log2(np.maximum(degree, 1))
         if own >= 0:
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
@@ -307,27 +338,14 @@ def _match(  # noqa: PLR0912, PLR0915 - one compiled loop
                 if q >= high or profile_cluster[q] != c or slot[c] < 0:
                     continue
                 itself = 1 if c == own else 0
-                n = profile_n[q] - itself
-                if n < 1:
-                    continue
-                rate = max(holders[i] - itself, 1) / (n_accounts - 1)
-                bits = np.log2((n + rate) / (sizes[c] - itself + 1) / rate)
                 f = family[i]
-                rare = holders[i] - itself
-                chance = rare * (sizes[c] - itself) / (n_accounts - 1)
-                if n <= chance:
-                    continue
-                log_p = n * np.log(chance) - chance - lgamma(n + 1.0)
-                log_p -= np.log1p(-chance / (n + 1))
-                most = -log_p / LN2 - np.log2(degree[f])
-                bits = min(bits, most)
+                most = surprise[itself, q] - tries[f]
+                bits = min(alone[itself, q], most)
                 if bits > 0:
                     row = n_rows + slot[c]
                     says[0, row, f] = max(says[0, row, f], bits)
                     says[1, row, f] += bits
-                    rate = holders[i] / n_accounts
-                    share = (n + 1 + rate) / (sizes[c] - itself + 2)
-                    says[2, row, f] += max(min(np.log2(share / rate), most), 0)
+                    says[2, row, f] += max(min(joined[itself, q], most), 0)
                     says[3, row, f] += 1
         for s in range(n_touched):
             slot[touched[s]] = -1
