@@ -1,5 +1,7 @@
 """Figures of a cluster's page, by hand and against loops."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from linkage.desk import Background, gather_facts, load_purposes
 from linkage.desk.charts import stack_bits
 from linkage.desk.facts import count_days, find_splits, remove_each_family
 from linkage.desk.purposes import match_purposes, tally_purposes
+from linkage.desk.words import say_summary
 from linkage.errors import ConfigError, UnknownIdError
 
 
@@ -28,6 +31,21 @@ def test_counts_of_the_ring_are_those_of_the_input(result):
     assert (table.loc["card", "members"], table.loc["card", "outside"]) == (9, 0)
     assert table.loc["192.0.2.1", "outside"] == 40
     assert facts.families["share"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_cells_and_infrastructure_are_said_where_there_are_any(result):
+    plain = " ".join(say_summary(gather_facts(result, 1)))
+    assert "cells" not in plain
+    assert "infrastructure" not in plain
+    members = result.members.assign(cell=[1, 1, 1, 1, 1, 1, 2, 2, 2])
+    clusters = result.clusters.assign(infrastructure=4)
+    told = " ".join(
+        say_summary(gather_facts(replace(result, members=members, clusters=clusters), 1))
+    )
+    assert "It falls into 2 cells, the largest of 6 accounts" in told
+    assert "infrastructure 4" in told
+    old = replace(result, members=result.members.drop(columns="cell"))
+    assert " ".join(say_summary(gather_facts(old, 1))) == plain
 
 
 def test_an_unknown_cluster_is_named(result):

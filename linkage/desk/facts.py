@@ -404,7 +404,7 @@ def _describe_members(
     case: CaseTables, cluster_id: int, support: pd.DataFrame, accounts: pd.DataFrame | None
 ) -> pd.DataFrame:
     chosen = case.members[case.members["cluster_id"] == cluster_id]
-    members = chosen[["account_id", "probability"]]
+    members = chosen[[name for name in ("account_id", "probability", "cell") if name in chosen]]
     seen = case.observations[case.observations["account_id"].isin(members["account_id"])]
     span = seen.groupby("account_id").agg(
         first_seen=("first_seen", "min"), last_seen=("last_seen", "max")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
+if TYPE_CHECKING:
     from linkage.desk.facts import ClusterFacts
 
 __all__ = [
@@ -175,7 +175,28 @@ def say_summary(facts: ClusterFacts) -> tuple[str, ...]:
         if found
         else f"None of the innocent explanations that were tested ({join_words(tested)}) stands."
     )
-    return (*sentences, *_say_purpose(cluster))
+    return (*sentences, *_say_purpose(cluster), *_say_hierarchy(facts))
+
+
+def _say_hierarchy(facts: ClusterFacts) -> tuple[str, ...]:
+    """Say what the cluster consists of and what it stands on, where the case knows it."""
+    said = []
+    known = facts.members["cell"] if "cell" in facts.members else pd.Series(dtype="int64")
+    sizes = known.value_counts()
+    if len(sizes) > 1:
+        said.append(
+            f"It falls into {len(sizes):,} cells, the largest of {sizes.iloc[0]:,} accounts: "
+            "within a cell cards, devices or addresses are shared, between cells hardly anything "
+            "but what the accounts are for."
+        )
+    number = facts.cluster.get("infrastructure")
+    if number is not None and not pd.isna(number):
+        said.append(
+            f"Other clusters run on addresses in common with it (infrastructure {int(number)} in "
+            "the table of clusters). That is what customers of one proxy vendor look like, and no "
+            "sign of one operator."
+        )
+    return tuple(said)
 
 
 def _say_purpose(cluster: pd.Series[Any]) -> tuple[str, ...]:
