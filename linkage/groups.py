@@ -3,7 +3,8 @@
 The tables of the stage live in the engine, under the names in `TABLES`. A kind stands in them as
 its number among the kinds of the run, which are sorted; a kind that is none as `NO_KIND`. A raw
 account and a raw value stand as a key, the 64-bit hash of the text, beside which the text is kept
-once. Of n texts two have equal keys, and pass for one, with a probability of n^2 / 2^65.
+once. Of n texts two have equal keys with a probability of n^2 / 2^65, unless somebody makes such
+texts, to be taken for somebody else: values that have the key of another one are refused.
 """
 
 from typing import Final
@@ -138,14 +139,13 @@ FROM grouped
 WHERE value <> {nothing}
 """
 
-# Carrying texts through the groupings would cost more, above all memory.
+# Carrying texts through the groupings would cost more, above all memory. They are told apart by
+# themselves, so that two with one key show.
 LIST_TEXTS: Final = """
 INSERT INTO texts
-WITH parsed AS ({parsed})
-SELECT {kind}, hash({value}), any_value({value})
-FROM parsed
-WHERE {good} AND {value} IS NOT NULL
-GROUP BY hash({value})
+WITH parsed AS ({parsed}),
+found AS (SELECT DISTINCT {value} AS value FROM parsed WHERE {good} AND {value} IS NOT NULL)
+SELECT {kind}, hash(value), value FROM found
 """
 
 GROUP_SIGNALS: Final = """
@@ -187,8 +187,13 @@ FIND_KINDS: Final = "WITH parsed AS ({parsed}) SELECT DISTINCT kind FROM parsed"
 RAW_ACCOUNTS: Final = "SELECT key, min(account) AS account FROM account_rows GROUP BY key"
 
 RAW_VALUES: Final = """
-SELECT kind, key, min(value) AS value FROM texts WHERE {condition} GROUP BY kind, key
+SELECT kind, key, min(value) AS value, max(value) AS other
+FROM texts
+WHERE {condition}
+GROUP BY kind, key
 """
+
+SAME_KEY: Final = "the value has the same 64-bit key as another one, and cannot be told from it"
 
 
 def make_tables(engine: Engine) -> None:
@@ -462,7 +467,12 @@ def _judge_batch(
     engine: Engine, treatment: str, batch: pa.RecordBatch, kinds: list[str], config: Config
 ) -> None:
     """Spell one batch of raw values and store what they mean."""
-    raw_kind, raw_key, raw_value = batch.columns
+    raw_kind, raw_key, raw_value, other = batch.columns
+    is_one = pc.fill_null(pc.equal(raw_value, other), fill_value=True)
+    if not pc.all(is_one).as_py():
+        _refuse_ambiguous(engine, batch.filter(pc.invert(is_one)))
+        _judge_batch(engine, treatment, batch.filter(is_one), kinds, config)
+        return
     spelt = canonicalise(treatment, raw_value, config)
     for name, values in spelt.items():
         kind = raw_kind
@@ -474,8 +484,16 @@ def _judge_batch(
         insert(engine, "meanings", columns)
     is_refused = pc.is_null(spelt[treatment])
     if pc.any(is_refused).as_py():
-        kind, key, value = (pc.filter(column, is_refused) for column in batch.columns)
+        kind, key, value, _ = (pc.filter(column, is_refused) for column in batch.columns)
         reason = describe_refusals(treatment, value, config)
         is_missing = pc.is_null(reason)
         reason = pc.fill_null(reason, "the value is missing")
         insert(engine, "refused_values", [kind, key, value, is_missing, reason])
+
+
+def _refuse_ambiguous(engine: Engine, batch: pa.RecordBatch) -> None:
+    """Refuse values that have the same key as another one."""
+    for text in ("value", "other"):
+        columns = [batch.column(name) for name in ("kind", "key", text)]
+        is_missing, reason = pa.array([False] * len(batch)), pa.array([SAME_KEY] * len(batch))
+        insert(engine, "refused_values", [*columns, is_missing, reason])

@@ -1,4 +1,6 @@
 import gzip
+import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkage import groups
 from linkage.config import Config, KindConfig, Limits
 from linkage.engine import Engine
 from linkage.errors import InputError
@@ -576,3 +579,28 @@ def test_progress_is_told():
     look({"events": EVENTS}, progress=told.append)
     assert told[0] == "opening the input"
     assert len(told) >= 4
+
+
+def test_values_that_have_the_key_of_another_one_are_refused(monkeypatch):
+    # A hash that a child can outwit: texts of one length have one key.
+    weaken = partial(re.sub, r"hash\((value_\d|value)\)", r"hash(length(\1))")
+    monkeypatch.setattr(groups, "LIST_TEXTS", weaken(groups.LIST_TEXTS))
+    describe = groups._describe_slots
+    monkeypatch.setattr(
+        groups,
+        "_describe_slots",
+        lambda *given: {name: weaken(sql) for name, sql in describe(*given).items()},
+    )
+    events = pd.DataFrame(
+        {
+            "account_id": ["a", "b", "c", "d"],
+            "ts": "2026-05-01",
+            "device_id": ["xy", "zw", "x", "x"],
+            "user_agent": ["u", "u", "u", "u"],
+        }
+    )
+    observed = look({"events": events})
+    assert [edge[:3] for edge in list_edges(observed) if edge[1] == "device"] == [
+        ("c", "device", "x"), ("d", "device", "x"),
+    ]  # fmt: skip
+    assert [row[1:3] for row in list_rejected(observed)] == [(1, "device_id"), (2, "device_id")]
