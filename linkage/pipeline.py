@@ -639,7 +639,8 @@ def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
             "count": shared["count"].to_numpy(),
             "first_seen": shared["first_seen"].array,
             "last_seen": shared["last_seen"].array,
-        }
+        },
+        copy=False,
     )
 
 
