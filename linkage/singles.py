@@ -42,7 +42,7 @@ BATCH_ROWS: Final = 262_144
 # A row takes 12 bytes until it is counted. Where there are more of them than this, they are read in
 # several parts, each of them some of the piles.
 MAX_ROWS: Final = 1 << 26
-PILES: Final = 256  # by the upper 8 bits of the key
+PILES: Final = 1024  # by the upper 10 bits of the key; one of them fits into a core's own cache
 MAX_UNGROUPED: Final = 1 << 23  # rows of shared fingerprints, before they are added up
 
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
@@ -197,13 +197,13 @@ def hold_fingerprints(
         return ALONE.empty_table()
     prompt = kinds.index(FINGERPRINTS)
     known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy().copy()
-    n, count = np.zeros((2, len(found.accounts)), np.int64)
+    counts = np.zeros((len(found.accounts), 2), np.int64)  # fingerprints, and rows
     kept, least = [], None
     known.sort()
     for part in range(found.n_parts):
         if part:
             _deal(engine, readings, found, part, config)
-        shared, lowest = _count_piles(found, known, n, count)
+        shared, lowest = _count_piles(found, known, counts)
         kept.append(shared)
         least = min(filter(None, (least, lowest)), default=None)
     keys = np.concatenate(kept)
@@ -211,12 +211,11 @@ def hold_fingerprints(
         # A kind of which nothing is shared is still a kind of the run: one value stands for it.
         key, number, n_rows = least
         keys = np.array([key], np.uint64)
-        n[number] -= 1
-        count[number] -= n_rows
+        counts[number] -= 1, n_rows
     if len(keys):
         _read_kept(engine, readings, prompt, found, keys)
-    alone = pa.table({"key": found.accounts, "n": n, "count": count}).filter(pa.array(n > 0))
-    engine.register("alone", alone)
+    alone = pa.table({"key": found.accounts, "n": counts[:, 0], "count": counts[:, 1]})
+    engine.register("alone", alone.filter(pa.array(counts[:, 0] > 0)))
     table = engine.query(SUM_ALONE)
     engine.unregister("alone")
     kind = pa.array([FINGERPRINTS] * len(table), pa.string())
@@ -249,7 +248,7 @@ def _deal(
 
 
 def _count_piles(
-    found: Fingerprints, known: Keys, n: Counts, count: Counts
+    found: Fingerprints, known: Keys, counts: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 ) -> tuple[Keys, tuple[int, int, int] | None]:
     """Take the piles away, and add up what one account holds alone.
 
@@ -258,8 +257,8 @@ def _count_piles(
     found : Fingerprints
     known : array of uint64
         Sorted; keys that are kept whoever holds them.
-    n, count : array of int64, by account
-        Fingerprints that are not kept, and rows, are added here.
+    counts : array of int64, shape (accounts, 2)
+        Fingerprints that are not kept, and their rows, are added here.
 
     Returns
     -------
@@ -277,7 +276,7 @@ def _count_piles(
             continue
         shared, first = np.empty(len(keys), np.uint64), np.zeros(3, np.int64)
         n_shared = compile_kernel(_count_runs)(
-            keys, numbers, np.argsort(keys), known, n, count, shared, first
+            keys, numbers, np.argsort(keys), known, counts, shared, first
         )
         kept.append(shared[:n_shared].copy())
         row, number, n_rows = first.tolist()
@@ -460,7 +459,7 @@ def _find_piles(
             plain &= (data[k] > 32) & (data[k] < 127)
         if not plain:
             n_odd += 1
-        chosen = np.int16(fingerprints[i] >> np.uint64(56))
+        chosen = np.int16(fingerprints[i] >> np.uint64(54))
         if not plain or chosen < low or chosen >= high:
             pile[i] = -1
             continue
@@ -488,7 +487,7 @@ def _put_on_piles(
 
 
 def _count_runs(
-    keys: Any, numbers: Any, order: Any, known: Any, n: Any, count: Any, shared: Any, first: Any
+    keys: Any, numbers: Any, order: Any, known: Any, counts: Any, shared: Any, first: Any
 ) -> int:
     """Count what one account alone holds, and write what is shared or known; both are sorted.
 
@@ -505,8 +504,8 @@ def _count_runs(
         while place < len(known) and known[place] < key:
             place += 1
         if is_alone and not (place < len(known) and known[place] == key):
-            n[number] += 1
-            count[number] += end - start
+            counts[number, 0] += 1
+            counts[number, 1] += end - start
             if first[2] == 0:
                 first[0], first[1], first[2] = order[start], number, end - start
         else:
