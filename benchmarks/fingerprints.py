@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +109,36 @@ def read_tongue() -> Tongue | None:
     return Tongue(name="real sentences", sentences=sentences, vocabulary=words, cumulated=even)
 
 
+def split_tongue(tongue: Tongue) -> list[Tongue]:
+    """Deal out the sentences to two tongues, which then have none in common."""
+    return [replace(tongue, sentences=tongue.sentences[start::2]) for start in (0, 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source:
+    """What templates are made of, and what everybody else writes, slots and cover too."""
+
+    name: str
+    fixed: Tongue
+    free: Tongue
+
+
+def list_sources() -> list[Source]:
+    """Return the sources of templates and of other texts that there are."""
+    made, real = make_tongue(), read_tongue()
+    sources = [Source(name=made.name, fixed=made, free=made)]
+    if real is None:
+        return sources
+    fixed, free = split_tongue(real)
+    return [
+        *sources,
+        Source(name="real sentences, half of them for templates alone", fixed=fixed, free=free),
+        Source(
+            name="real sentences, innocents write those of templates too", fixed=real, free=real
+        ),
+    ]
+
+
 def list_tongues() -> list[Tongue]:
     """Return the sources of text that there are."""
     real = read_tongue()
@@ -119,7 +149,8 @@ def list_tongues() -> list[Tongue]:
 class Template:
     """Fixed runs of words with slots between them."""
 
-    tongue: Tongue
+    tongue: Tongue  # of the runs
+    free: Tongue  # of the slots
     runs: list[Words]
     slot: int  # mean words of a slot
 
@@ -144,12 +175,17 @@ class Template:
                     for word, changed in zip(run, is_changed, strict=True)
                 ]
             words += said
-            words += self.tongue.say(rng, int(rng.integers(0, 2 * self.slot + 1)))
+            words += self.free.say(rng, int(rng.integers(0, 2 * self.slot + 1)))
         return " ".join(words)
 
 
 def draw_template(
-    rng: np.random.Generator, tongue: Tongue, lengths: tuple[int, int], n_words: int = CORE_WORDS
+    rng: np.random.Generator,
+    tongue: Tongue,
+    lengths: tuple[int, int],
+    n_words: int = CORE_WORDS,
+    *,
+    free: Tongue | None = None,
 ) -> Template:
     """Draw a template of which half of the words stand in slots."""
     runs, left = [], n_words
@@ -157,7 +193,8 @@ def draw_template(
         n = min(left, int(rng.integers(lengths[0], lengths[1] + 1)))
         runs.append(tongue.say(rng, n))
         left -= n
-    return Template(tongue=tongue, runs=runs, slot=round(n_words / len(runs)))
+    slot = round(n_words / len(runs))
+    return Template(tongue=tongue, free=free or tongue, runs=runs, slot=slot)
 
 
 # --- other libraries -----------------------------------------------------------------------------
@@ -312,15 +349,7 @@ def _write_pairs(tongue: Tongue, lengths: tuple[int, int], n: int = 2_000) -> li
 def _write_innocents(tongue: Tongue, n: int = 2_000) -> list[str]:
     """Pairs of innocents; of real sentences one half is for one, the other for the other."""
     rng = np.random.default_rng(SEED + 2)
-    halves = [
-        Tongue(
-            name=tongue.name,
-            sentences=tongue.sentences[start::2],
-            vocabulary=tongue.vocabulary,
-            cumulated=tongue.cumulated,
-        )
-        for start in (0, 1)
-    ]
+    halves = split_tongue(tongue)
     return [
         " ".join(half.say(rng, int(rng.integers(20, 101)))) for _ in range(n) for half in halves
     ]
@@ -335,7 +364,7 @@ class Crowd:
 
 
 def gather_crowd(
-    tongue: Tongue,
+    source: Source,
     rate: float,
     *,
     n_synonyms: int = 3,
@@ -350,17 +379,17 @@ def gather_crowd(
     rng = np.random.default_rng(SEED + 3)
     ids, texts, holders = [], [], []
     for number in range(n_templates):
-        template = draw_template(rng, tongue, lengths)
+        template = draw_template(rng, source.fixed, lengths, free=source.free)
         names = [f"t{number:02}_{i:03}" for i in range(n_holders)]
         holders.append(set(names))
         for name in np.repeat(names, n_prompts).tolist():
             is_cover = rng.random() < 0.3
             text = template.write(rng, rate, n_synonyms, by_sentence=by_sentence)
             ids.append(name)
-            texts.append(" ".join(tongue.say(rng, 60)) if is_cover else text)
+            texts.append(" ".join(source.free.say(rng, 60)) if is_cover else text)
     for i in np.repeat(np.arange(n_innocents), 5).tolist():
         ids.append(f"z{i:05}")
-        texts.append(" ".join(tongue.say(rng, int(rng.integers(20, 101)))))
+        texts.append(" ".join(source.free.say(rng, int(rng.integers(20, 101)))))
     return Crowd(events=pa.table({"account_id": ids, "prompt": texts}), holders=holders)
 
 
@@ -400,10 +429,10 @@ def measure_paraphrase(_: argparse.Namespace) -> Iterator[str]:
     yield "3,000 innocents. Per template: share of its accounts that hold an identifier of which"
     yield "90 % of the holders are its own / that hold its widest identifier / number of"
     yield "identifiers."
-    for tongue in list_tongues():
-        rows = [[tongue.name, *(f"{rate:.0%}" for rate in RATES)]]
+    for source in list_sources():
+        rows = [[source.name, *(f"{rate:.0%}" for rate in RATES)]]
         for name, said in PARAPHRASES.items():
-            scores = [score_crowd(gather_crowd(tongue, rate, **said)) for rate in RATES]
+            scores = [score_crowd(gather_crowd(source, rate, **said)) for rate in RATES]
             cells = [f"{s['any']:.3f} / {s['main']:.3f} / {s['pieces']:.1f}" for s in scores]
             rows.append([name, *cells])
         yield ""
@@ -417,14 +446,14 @@ def measure_unity(_: argparse.Namespace) -> Iterator[str]:
     yield "40 templates held by 300 accounts with three prompts each; one means that exactly one"
     yield "identifier is held by a fifth of the accounts and by nearly nobody else."
     rows = [["texts", "layout", "one identifier", "identifiers", "widest held by"]]
-    for tongue in list_tongues():
+    for source in list_sources():
         for layout, lengths in LAYOUTS.items():
             crowd = gather_crowd(
-                tongue, 0.0, lengths=lengths, n_templates=40, n_holders=300, n_prompts=3
+                source, 0.0, lengths=lengths, n_templates=40, n_holders=300, n_prompts=3
             )
             s = score_crowd(crowd)
             cells = [f"{s['one']:.3f}", f"{s['pieces']:.1f}", f"{s['main']:.3f}"]
-            rows.append([tongue.name, layout, *cells])
+            rows.append([source.name, layout, *cells])
     yield from draw_table(rows)
 
 

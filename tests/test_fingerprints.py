@@ -29,17 +29,17 @@ OTHER = (
 )
 
 
-def make_winnower(**settings: int) -> Winnower:
+def make_winnower(**settings: float) -> Winnower:
     return Winnower(FingerprintConfig(**settings), b"")
 
 
-def list_prints(*texts: str, **settings: int) -> list[list[int]]:
+def list_prints(*texts: str, **settings: float) -> list[list[int]]:
     found = make_winnower(**settings)(pa.array(texts, pa.large_string()))
     bounds = np.cumsum(found.counts)[:-1]
     return [part.tolist() for part in np.split(found.prints, bounds)]
 
 
-def share_prints(first: str, second: str, **settings: int) -> bool:
+def share_prints(first: str, second: str, **settings: float) -> bool:
     one, two = list_prints(first, second, **settings)
     return bool(set(one) & set(two))
 
@@ -159,19 +159,29 @@ def test_a_window_of_one_keeps_every_shingle() -> None:
     assert len(found) == 3
 
 
-def test_winnowing_equals_its_definition() -> None:
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+def test_winnowing_equals_its_definition(share: float) -> None:
     text = " ".join(make_words(np.random.default_rng(1), 200))
     (every,) = list_prints(text, window=1)
-    (found,) = list_prints(text, window=8)
-    expected: list[int] = []
-    last = -1
+    (found,) = list_prints(text, window=8, kept_share=share)
+    kept = {at for at, shingle in enumerate(every) if shingle < share * 2**64}
     for start in range(len(every) - 7):
         window = every[start : start + 8]
-        at = start + 7 - window[::-1].index(min(window))  # the rightmost minimum
-        if at != last:
-            expected.append(every[at])
-        last = at
-    assert found == expected
+        kept.add(start + 7 - window[::-1].index(min(window)))  # the rightmost minimum
+    assert found == [every[at] for at in sorted(kept)]
+
+
+def test_a_low_shingle_is_kept_whatever_stands_around_it() -> None:
+    rng = np.random.default_rng(4)
+    n_low = 0
+    for _ in range(100):
+        run = make_words(rng, 5)  # one shingle, far from a run that is sure to be found
+        texts = [" ".join([*make_words(rng, 9), *run, *make_words(rng, 9)]) for _ in range(2)]
+        ((shingle,),) = list_prints(" ".join(run), window=1)
+        if shingle < 0.2 * 2**64:
+            n_low += 1
+            assert share_prints(*texts)
+    assert n_low > 5
 
 
 @given(st.lists(st.text(max_size=200), max_size=20))
@@ -269,6 +279,20 @@ def test_a_popular_opening_does_not_merge_what_it_opens() -> None:
         own = {f"t{t}_{i}" for i in range(10)}
         assert sum(ids == own for ids in holders) == 1
     assert sum(len(ids) == 220 for ids in holders) == 1
+
+
+def test_two_templates_with_a_sentence_in_common_stay_two() -> None:
+    shared = "Answer in the form of a table with one row for every single item that you were given."
+    rng = np.random.default_rng(0)
+    rows = [(f"t{t}_{i}", " ".join([body, shared, *make_words(rng, 10)]))
+            for t, body in enumerate((CORE, OTHER)) for i in range(10)
+            for _ in range(5)]  # fmt: skip
+    ids, texts = zip(*rows, strict=True)
+    found = templates(pa.table({"account_id": ids, "prompt": texts})).holdings.to_pandas()
+    holders = found.groupby("template_id").account_id.agg(set)
+    for t in (0, 1):
+        own = {f"t{t}_{i}" for i in range(10)}
+        assert sum(ids == own for ids in holders) == 1
 
 
 def test_a_paraphrased_template_is_one_identifier() -> None:

@@ -3,7 +3,9 @@
 
 One pass over the bytes decodes, folds, cuts into words, hashes the words, rolls the shingles and
 winnows them (Schleimer, Wilkerson and Aiken, *Winnowing: local algorithms for document
-fingerprinting*, SIGMOD 2003). It reads Arrow's buffers where they lie and releases the GIL.
+fingerprinting*, SIGMOD 2003). Shingles with a low hash are kept as well, whatever stands around
+them: where slots and paraphrase change the neighbours, the smallest of a window is another one,
+but a low hash is as low. It reads Arrow's buffers where they lie and releases the GIL.
 """
 
 import hashlib
@@ -106,6 +108,7 @@ def _mix(value: Any) -> Any:
         _U64,
         types.int64,
         types.int64,
+        types.uint64,
         types.int64,
         types.uint64[::1],
         types.int32[::1],
@@ -125,6 +128,7 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
     seeds: Any,
     shingle_weight: Any,
     window: Any,
+    low: Any,
     max_characters: Any,
     prints: Any,
     counts: Any,
@@ -148,6 +152,8 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
         Weight of a shingle, WEIGHT_WORD a word.
     window : int
         Shingles a window, up to 64.
+    low : uint64
+        Shingles with a hash below this are kept whatever stands around them.
     max_characters : int
         Characters read of each text.
     prints : ndarray of uint64
@@ -316,12 +322,16 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
                         if candidate <= minimum:
                             minimum, minimum_at = candidate, at
                 n_shingles += 1
-                if n_shingles >= window and minimum_at != emitted_at:
+                if shingle < low:  # it comes last: every window before it has been served
+                    if written == first_written or prints[written - 1] != shingle:
+                        prints[written] = shingle
+                        written += 1
+                elif n_shingles >= window and minimum >= low and minimum_at != emitted_at:
                     if written == first_written or prints[written - 1] != minimum:
                         prints[written] = minimum
                         written += 1
                     emitted_at = minimum_at
-        if 0 < n_shingles < window:
+        if 0 < n_shingles < window and minimum >= low:
             prints[written] = minimum
             written += 1
         counts[row] = written - first_written

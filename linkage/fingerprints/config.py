@@ -10,6 +10,7 @@ __all__ = ["FingerprintConfig"]
 _RANGES: dict[str, tuple[float, float]] = {
     "shingle_words": (2, 12),
     "window": (1, 64),
+    "kept_share": (0.0, 0.5),
     "max_characters": (100, 100_000_000),
     "min_accounts": (2, 1_000_000),
     "min_together": (0.0, 1.0),
@@ -33,15 +34,18 @@ class FingerprintConfig:
     Examples
     --------
     >>> FingerprintConfig().guaranteed_words
-    12
+    16
     """
 
     shingle_words: int = 5  # words a shingle; 1.6 ideographs or 3 letters of Thai count as a word
-    window: int = 8  # shingles of which the winnowing keeps at least one
+    window: int = 12  # shingles of which the winnowing keeps at least one
+    kept_share: float = 0.2  # of the shingles, kept whatever stands around them: the lowest hashes
     max_characters: int = 100_000  # read of each prompt; the rest is ignored and counted
     min_accounts: int = 2  # accounts that hold a print, below which it is dropped
     min_together: float = 0.05  # share of the prompts with one print that show the other, to join
-    min_same_holders: float = 0.5  # share of the holders of one that hold the other, to join
+    # Share of the holders of one that hold the other, to join. A sentence that two templates share
+    # has at most half of its holders in one of them: more than half keeps them apart.
+    min_same_holders: float = 0.6
     max_prompts_an_account: int = 256  # different prompts by which one account can make prints join
     public_accounts: int = 50  # holders, below which a template is never called public
     max_skeletons: int = 1_000  # templates (the most widely held) that get a readable skeleton
