@@ -14,8 +14,6 @@ import numpy as np
 from scipy import stats
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from linkage.attribution.profiles import Matches
     from linkage.attribution.scores import Scores
     from linkage.config import MethodConfig
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PURPOSE", "find_aimless", "find_customers"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 PURPOSE: Final = "content"  # the family that shows what accounts are for
@@ -33,33 +32,35 @@ MIN_ACCOUNTS: Final = 10  # of a cluster from which the usual share of aimless a
 
 
 def find_aimless(
-    graph: AccountGraph, edges: pd.DataFrame, matches: Matches, sizes: Ints, config: MethodConfig
+    graph: AccountGraph, said: Floats, matches: Matches, sizes: Ints, config: MethodConfig
 ) -> Flags:
     """Find accounts whose prompts are known and are not those of a cluster.
 
     Parameters
     ----------
     graph : AccountGraph
-    edges : pandas.DataFrame
-        ``account``, ``identifier``: the edges that take part.
+    said : array of float64, shape (R, F)
+        Bits that each family says for each match.
     matches : Matches, R rows
     sizes : array of int64, shape (C,)
     config : MethodConfig
-        ``min_bits`` of prompts in common count as sharing them.
+        ``min_bits`` that the silence has to say.
 
     Returns
     -------
     array of bool, shape (R,)
-        True where ``MIN_PURPOSE`` of the cluster's accounts share prompts, this one does not, and
-        so many of its own prompts are known that this says ``min_bits``: accounts that share some
-        have a share r of their d prompts in common, so that having none has chance (1 - r)^d.
+        True where ``MIN_PURPOSE`` of the cluster's accounts share prompts that say something for
+        membership (a public tool's do not), this one does not, and so many of its own prompts are
+        known that this says ``min_bits``: accounts that share some have a share r of their d
+        prompts in common, so that having none has chance (1 - r)^d.
     """
     if PURPOSE not in graph.family_names:
         return np.zeros(len(matches.account), bool)
     family = graph.family_names.index(PURPOSE)
-    prompts = graph.family_codes[edges["identifier"].to_numpy()] == family
-    degree = np.bincount(edges["account"].to_numpy()[prompts], minlength=graph.n_accounts)
-    shares = matches.total[:, family] >= config.min_bits
+    prompts = np.zeros(len(graph.kind_names), bool)
+    prompts[graph.kind_codes[graph.family_codes == family]] = True
+    degree = graph.degrees[:, prompts].sum(axis=1)  # those that nobody shares are known as well
+    shares = said[:, family] > 0
     sharing = matches.own & shares
     cluster, n_clusters = matches.cluster[sharing], len(sizes)
     n_sharing = np.bincount(cluster, minlength=n_clusters)

@@ -85,7 +85,7 @@ def score_accounts(
         n_families=(bits >= config.min_bits).sum(axis=1),
         apart=keep_independent(apart * telling, sets).sum(axis=1),
         kin=kin,
-        aimless=find_aimless(graph, edges, matches, profiles.sizes, config),
+        aimless=find_aimless(graph, said, matches, profiles.sizes, config),
     )
 
 
