@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import stats
+from scipy import special
 
 from linkage.engine import quote_name
 from linkage.errors import ConfigError, SchemaError
@@ -283,8 +283,8 @@ def _learn_similarity(
             for at in range(0, len(left), _BLOCK)
         ]
     )
-    middle, above, tail = np.quantile(cosines, [0.5, stats.norm.cdf(1), 1 - max_chance])
-    by_chance = middle + stats.norm.isf(max_chance) * (above - middle)
+    middle, above, tail = np.quantile(cosines, [0.5, special.ndtr(1.0), 1 - max_chance])
+    by_chance = middle + -special.ndtri(max_chance) * (above - middle)
     return float(min(by_chance, tail, _ALIKE))
 
 

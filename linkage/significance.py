@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -190,7 +190,7 @@ def _test_matches(strata: Ints, matches: pd.DataFrame, shape: tuple[int, ...]) -
             chance = n_f * n_g / population[where // n_clusters]
             expected = np.bincount(where % n_clusters, chance, minlength=n_clusters)
             both = np.bincount(who % n_clusters, holds[:, f] & holds[:, g], minlength=n_clusters)
-            found = np.asarray(stats.poisson.sf(both - 1, expected))
+            found = np.asarray(special.pdtrc(np.maximum(both - 1, 0), expected))
             p_value[:, f, g] = p_value[:, g, f] = np.where(both >= 2, found, 1.0)
     return p_value
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 if TYPE_CHECKING:
     from linkage.attribution.profiles import Matches
@@ -102,7 +102,7 @@ def find_customers(scores: Scores, config: MethodConfig) -> Flags:
     fits = (scores.score > 0) & (scores.n_families >= 2)  # wherever else they fit as well
     n = np.bincount(scores.cluster[fits], minlength=n_clusters)
     k = np.bincount(scores.cluster[fits & aimless], minlength=n_clusters)
-    mixed = np.asarray(stats.binom.sf(k - 1, n, usual)) <= config.fdr
+    mixed = np.asarray(special.bdtrc(k - 1.0, n, usual)) <= config.fdr
     return np.asarray(aimless & mixed[scores.cluster])
 
 
