@@ -135,6 +135,7 @@ def check_input(engine: Engine, inputs: Mapping[str, Any], config: Config) -> Ch
 
     Examples
     --------
+    >>> import pyarrow as pa
     >>> seen = pa.table({"account_id": ["a", "b"], "ts": [1_777_777_777] * 2,
     ...                  "ip": ["192.0.2.1", "?"], "colour": ["red", "red"]})
     >>> with Engine(threads=1) as engine:
