@@ -88,6 +88,8 @@ def explain_cluster(
         cluster, ``everyone`` (accounts that hold it anywhere), ``bits`` (mean), and where a
         template can be read, ``skeleton``.
     """
+    from linkage.desk.words import say_hierarchy
+
     n = int(cluster["n_accounts"])
     table = (
         evidence.groupby(["family", "kind", "value"])
@@ -113,35 +115,13 @@ def explain_cluster(
         f"innocent explanation: {explained}.",
         f"membership probability: median {members['probability'].median():.3f}, "
         f"lowest {members['probability'].min():.3f}.",
-        *_say_cells(members),
-        *_say_infrastructure(cluster),
+        *say_hierarchy(cluster, members),
         *_say_span(cluster["first_seen"], cluster["last_seen"]),
     )
     return Explanation(
         title=f"Cluster {cluster['cluster_id']}",
         sentences=sentences,
         table=_add_skeletons(table.loc[order].reset_index(drop=True), templates),
-    )
-
-
-def _say_cells(members: pd.DataFrame) -> tuple[str, ...]:
-    """Say how many cells a cluster has, where it has several."""
-    if "cell" not in members or members["cell"].nunique() < 2:
-        return ()
-    sizes = members["cell"].value_counts()
-    return (
-        f"{len(sizes)} cells of accounts that share more with each other, up to {sizes.iloc[0]}.",
-    )
-
-
-def _say_infrastructure(cluster: pd.Series[Any]) -> tuple[str, ...]:
-    """Say whether others run on the same addresses."""
-    number = cluster.get("infrastructure")
-    if number is None or pd.isna(number):
-        return ()
-    return (
-        f"infrastructure {number}: clusters of this number run on addresses in common, which is "
-        "no sign of one operator.",
     )
 
 

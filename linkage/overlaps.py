@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
-__all__ = ["count_overlaps", "count_tests", "expect_overlaps", "may_corroborate", "select_edges"]
+__all__ = ["count_overlaps", "count_tests", "expect_overlaps", "select_edges"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -114,16 +114,6 @@ def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfi
     pairs = pd.concat(parts, ignore_index=True).astype(np.int64)
     order = np.argsort(pairs["left"].to_numpy() * graph.n_identifiers + pairs["right"].to_numpy())
     return pairs.iloc[order].reset_index(drop=True)
-
-
-def may_corroborate(
-    graph: AccountGraph, left: Ints, right: Ints, config: MethodConfig
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return whether pairs of identifiers can support each other, shape of ``left``."""
-    chosen = graph.identifiers["chosen"].to_numpy(bool)
-    first, second = graph.family_codes[left], graph.family_codes[right]
-    independent = graph.find_independent(config.dependent_families)[first, second]
-    return np.asarray(independent | ((first == second) & chosen[left] & chosen[right]))
 
 
 def count_tests(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -> int:

@@ -575,8 +575,8 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
     by_rank["first_seen"] = span["first_seen"].min()
     by_rank["last_seen"] = span["last_seen"].max()
     shared = pd.Series(found.infrastructure[by_rank.index], index=by_rank.index)
-    shared = pd.Series(pd.factorize(shared.where(shared > 0))[0] + 1, index=by_rank.index)
-    by_rank["infrastructure"] = shared.where(shared > 0).astype("Int64")
+    # Numbered anew in the order of rank; what is missing is numbered -1, and says 0.
+    by_rank["infrastructure"] = pd.factorize(shared.where(shared > 0))[0] + 1
     clusters = by_rank.assign(cluster_id=number).drop(columns="first_account")
     return {
         "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],

@@ -49,7 +49,7 @@ class Result:
         ``explanation`` (the innocent one that covers it, or empty), ``corroborated`` (share of
         accounts that two independent families support), ``purpose`` (share of the accounts'
         activity that are prompts which mostly they use), ``infrastructure`` (clusters of one number
-        run on addresses in common, a proxy vendor's say; missing where no other cluster does).
+        run on addresses in common, a proxy vendor's say; 0 where no other cluster does).
     members : pandas.DataFrame
         ``account_id``, ``cluster_id``, ``probability``, ``cell`` (within its cluster, from 1:
         accounts that share cards, devices or addresses); an account is in one cluster at most.

@@ -329,28 +329,25 @@ def test_parts_that_share_a_public_prompt_stay_apart():
     assert merge(graph, first, second) == [0, 1]
 
 
-def test_ten_cells_that_a_few_loose_accounts_resemble_are_merged():
-    prompts = " ".join(f"prompt:p{i}" for i in range(5))
-    cells = {
-        f"c{cell}{i:02}": f"payment:card{cell} device:phone{cell} {prompts}"
-        for cell in range(10) for i in range(40)
-    }  # fmt: skip
-    loose = {f"u{i:02}": f"payment:own{i} {prompts}" for i in range(8)}
-    graph = make_graph(cells | loose | make_strangers(2_000, "payment", "device", "prompt"))
-    clusters = [" ".join(sorted(n for n in cells if n[1] == c)) for c in "0123456789"]
-    assert len(set(merge(graph, *clusters))) == 1
-
-
-def test_cells_merge_by_their_prompts_alone_and_not_by_a_kind_nobody_knows():
-    held = " ".join(f"wallet:p{i}" for i in range(5))
+def merge_cells(kind):
+    """Merge ten cells that have identifiers of one kind in common, as a few loose accounts do."""
+    held = " ".join(f"{kind}:p{i}" for i in range(5))
     cells = {
         f"c{cell}{i:02}": f"payment:card{cell} device:phone{cell} {held}"
         for cell in range(10) for i in range(40)
     }  # fmt: skip
     loose = {f"u{i:02}": f"payment:own{i} {held}" for i in range(8)}
-    graph = make_graph(cells | loose | make_strangers(2_000, "payment", "device", "wallet"))
+    graph = make_graph(cells | loose | make_strangers(2_000, "payment", "device", kind))
     clusters = [" ".join(sorted(n for n in cells if n[1] == c)) for c in "0123456789"]
-    assert merge(graph, *clusters) == list(range(10))
+    return merge(graph, *clusters)
+
+
+def test_cells_of_one_purpose_that_a_few_loose_accounts_resemble_are_merged():
+    assert len(set(merge_cells("prompt"))) == 1
+
+
+def test_cells_do_not_merge_by_a_kind_that_is_no_purpose():
+    assert merge_cells("wallet") == list(range(10))
 
 
 def make_reseller(customers):

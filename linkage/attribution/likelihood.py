@@ -118,23 +118,26 @@ def calibrate_families(
         others * share[:, None], np.full(n_others.shape, n_units), leave_out=home >= 0
     )
     purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
-    fits = purpose & (apart >= config.min_bits)
+    fits = np.asarray((apart[:, purpose] >= config.min_bits).any(axis=1))
     alike, n_alike, n_accounts = _find_alike(fits, homes, matches, profiles)
     if alike.any():
-        left = others * share[:, None] * ~alike
-        apart = calibration.fit(left, n_units - n_alike, leave_out=home >= 0, free=alike)
-    kin = np.where(alike, n_accounts[matches.cluster], 0.0)
-    return bits, apart, kin.max(axis=1, initial=0)
+        free = alike[:, None] & purpose
+        units = n_units - n_alike[:, None] * purpose
+        apart = calibration.fit(
+            others * share[:, None] * ~free, units, leave_out=home >= 0, free=free
+        )
+    return bits, apart, np.where(alike, n_accounts[matches.cluster], 0.0)
 
 
 def _find_alike(
     fits: Flags, homes: Ints, matches: Matches, profiles: Profiles
 ) -> tuple[Flags, Floats, Floats]:
-    """Find the rows of accounts whose cluster and the other fit each other in a family.
+    """Find the rows of accounts whose cluster and the other fit each other.
 
     Parameters
     ----------
-    fits : array of bool, shape (R, F)
+    fits : array of bool, shape (R,)
+        Whether the account has the cluster's purpose.
     homes : array of int64, shape (N,)
         Cluster of each account, -1 for none.
     matches : Matches
@@ -142,30 +145,28 @@ def _find_alike(
 
     Returns
     -------
-    alike : array of bool, shape (R, F)
-    n_alike : array of float64, shape (C, F)
+    alike : array of bool, shape (R,)
+    n_alike : array of float64, shape (C,)
         Clusters that fit each cluster and that it fits, at least half of the accounts of both.
-    n_accounts : array of float64, shape (C, F)
+    n_accounts : array of float64, shape (C,)
         Accounts of these and of itself.
     """
     home, sizes = homes[matches.account], np.bincount(homes[homes >= 0], minlength=1)
-    alike = np.zeros(fits.shape, bool)
-    n_alike = np.zeros((len(profiles.sizes), fits.shape[1]))
-    n_accounts = np.repeat(np.maximum(profiles.sizes, 1.0)[:, None], fits.shape[1], axis=1)
     row = np.flatnonzero((home >= 0) & ~matches.own)
-    width = np.int64(max(len(sizes), len(profiles.sizes)))
+    n_clusters = len(profiles.sizes)
+    width = np.int64(max(len(sizes), n_clusters))
     pair, code = np.unique(home[row] * width + matches.cluster[row], return_inverse=True)
-    back = pair % width * width + pair // width
+    guest, host = pair // width, pair % width
+    back = host * width + guest
     place = np.minimum(np.searchsorted(pair, back), max(len(pair) - 1, 0))
-    known = pair[place] == back if len(pair) else np.zeros(0, bool)
-    for family in range(fits.shape[1]):
-        n = np.bincount(code, fits[row, family], minlength=len(pair))
-        half = n >= HALF * sizes[pair // width]
-        mutual = half & known & half[place]
-        alike[row, family] = mutual[code]
-        np.add.at(n_alike[:, family], pair[mutual] % width, 1)
-        np.add.at(n_accounts[:, family], pair[mutual] % width, sizes[pair[mutual] // width])
-    return alike, n_alike, n_accounts
+    half = np.bincount(code, fits[row], minlength=len(pair)) >= HALF * sizes[guest]
+    mutual = half & half[place] & (pair[place] == back)
+    alike = np.zeros(len(fits), bool)
+    alike[row] = mutual[code]
+    n_alike = np.bincount(host[mutual], minlength=n_clusters).astype(np.float64)
+    n_accounts = np.bincount(host[mutual], 1.0 * sizes[guest[mutual]], minlength=n_clusters)
+    n_accounts += np.maximum(profiles.sizes, 1)
+    return alike, n_alike, np.asarray(n_accounts, np.float64)
 
 
 def _weigh_outsiders(

@@ -51,7 +51,7 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
 
     - half of the guest's accounts would belong to the host (a positive score that rests on two
       families), and the mean of b_a is ``min_bits`` or more;
-    - the mean of b_a + log2(|host| / M), M being all members, is ``single_family_bits`` or more;
+    - the mean of b_a + log2(|host| / N) is ``single_family_bits`` or more;
     - guest and host have one purpose: half of the accounts of each share the other's prompts. With
       K accounts in all the clusters that do, the mean of b_a + log2(K / N) is ``min_bits`` or
       more: whoever has these prompts is in one of those clusters. Cells of an operator share
@@ -68,7 +68,7 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
     least = np.log2(config.evading)
     total = counted["apart"] + (n_guests - counted["n"]) * least
     mean = total / n_guests
-    prior = np.log2(np.maximum(sizes[counted["host"].to_numpy()], 1) / max(sizes.sum(), 1))
+    prior = np.log2(np.maximum(sizes[counted["host"].to_numpy()], 1) / max(len(labels), 1))
     kin = np.log2(np.maximum(counted["kin"].to_numpy(), 1) / max(len(labels), 1))
     served = counted["served"].to_numpy() >= MIN_AT_HOME * sizes[counted["host"].to_numpy()]
     fits = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
 if TYPE_CHECKING:
+    import pandas as pd
+
     from linkage.desk.facts import ClusterFacts
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "name_families",
     "say_change",
     "say_conclusion",
+    "say_hierarchy",
     "say_next",
     "say_summary",
     "spell_share",
@@ -175,26 +176,37 @@ def say_summary(facts: ClusterFacts) -> tuple[str, ...]:
         if found
         else f"None of the innocent explanations that were tested ({join_words(tested)}) stands."
     )
-    return (*sentences, *_say_purpose(cluster), *_say_hierarchy(facts))
+    return (*sentences, *_say_purpose(cluster), *say_hierarchy(cluster, facts.members))
 
 
-def _say_hierarchy(facts: ClusterFacts) -> tuple[str, ...]:
-    """Say what the cluster consists of and what it stands on, where the case knows it."""
+def say_hierarchy(cluster: pd.Series[Any], members: pd.DataFrame) -> tuple[str, ...]:
+    """Say what a cluster consists of and what it stands on, where the case knows it.
+
+    Parameters
+    ----------
+    cluster : pandas.Series
+        Its row of the clusters table.
+    members : pandas.DataFrame
+        Its members.
+
+    Returns
+    -------
+    tuple of str
+    """
     said = []
-    known = facts.members["cell"] if "cell" in facts.members else pd.Series(dtype="int64")
-    sizes = known.value_counts()
+    sizes = members["cell"].value_counts().tolist() if "cell" in members else []
     if len(sizes) > 1:
         said.append(
-            f"It falls into {len(sizes):,} cells, the largest of {sizes.iloc[0]:,} accounts: "
-            "within a cell cards, devices or addresses are shared, between cells hardly anything "
-            "but what the accounts are for."
+            f"It falls into {len(sizes):,} cells, the largest of {sizes[0]:,} accounts: within a "
+            "cell cards, devices or addresses are shared, between cells hardly anything but what "
+            "the accounts are for."
         )
-    number = facts.cluster.get("infrastructure")
-    if number is not None and not pd.isna(number):
+    number = int(cluster.get("infrastructure", 0))
+    if number:
         said.append(
-            f"Other clusters run on addresses in common with it (infrastructure {int(number)} in "
-            "the table of clusters). That is what customers of one proxy vendor look like, and no "
-            "sign of one operator."
+            f"Other clusters run on addresses in common with it (infrastructure {number} in the "
+            "table of clusters). That is what customers of one proxy vendor look like, and no sign "
+            "of one operator."
         )
     return tuple(said)
 
@@ -208,7 +220,8 @@ def _say_purpose(cluster: pd.Series[Any]) -> tuple[str, ...]:
         f"Prompts from templates that mostly these accounts use take {spell_share(purpose)} of "
         "their activity"
     )
-    weight = ": that outweighs a household or an organisation." if purpose >= 0.5 else "."
+    outweighs = purpose >= 0.5 and not cluster.get("explanation")
+    weight = ": that outweighs a household or an organisation." if outweighs else "."
     return (said + weight,)
 
 
