@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from linkage.graph import find_starts
 from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def corroborate_edges(
     """
     if edges.empty or pairs.empty:
         return edges.iloc[:0].assign(bits=np.empty(0))
-    starts = np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1))
-    first = np.searchsorted(pairs["left"].to_numpy(), np.arange(graph.n_identifiers + 1))
+    starts = find_starts(edges["account"].to_numpy(), graph.n_accounts)
+    first = find_starts(pairs["left"].to_numpy(), graph.n_identifiers)
     bits = compile_kernel(_sum_supports)(
         starts,
-        edges["identifier"].to_numpy(np.int64),
+        edges["identifier"].to_numpy(np.int32),
         graph.family_codes,
         len(graph.family_names),
         first,
@@ -67,21 +68,33 @@ def _sum_supports(
     starts: Any, identifier: Any, family: Any, n_families: int, first: Any, right: Any, bits: Any
 ) -> Any:
     """Add up, for each edge, its strongest overlap in each family; compiled by numba."""
-    total = np.zeros(len(identifier))
+    total, place = np.zeros(len(identifier)), np.full(len(first), -1, np.int32)
     for account in range(len(starts) - 1):
         begin, end = starts[account], starts[account + 1]
         best = np.zeros((end - begin, n_families))
+        for p in range(begin, end):
+            place[identifier[p]] = p - begin
         for p in range(begin, end):
             i = identifier[p]
             low, high = first[i], first[i + 1]
             if low == high:
                 continue
-            for q in range(p + 1, end):
-                j = identifier[q]
-                found = low + np.searchsorted(right[low:high], j)
-                if found < high and right[found] == j:
-                    best[p - begin, family[j]] = max(best[p - begin, family[j]], bits[found])
-                    best[q - begin, family[i]] = max(best[q - begin, family[i]], bits[found])
+            # Of overlaps and the account's further identifiers, the fewer are gone through.
+            few = high - low <= end - p - 1
+            for k in range(high - low if few else end - p - 1):
+                if few:
+                    found, j = low + k, right[low + k]
+                    if place[j] < 0:
+                        continue
+                else:
+                    j = identifier[p + 1 + k]
+                    found = low + np.searchsorted(right[low:high], j)
+                    if found == high or right[found] != j:
+                        continue
+                q = place[j]
+                best[p - begin, family[j]] = max(best[p - begin, family[j]], bits[found])
+                best[q, family[i]] = max(best[q, family[i]], bits[found])
         for p in range(begin, end):
             total[p] = best[p - begin].sum()
+            place[identifier[p]] = -1
     return total

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SETS = 1_024  # of independent families that are looked at; kinds are rarely so entangled
 
-__all__ = ["AccountGraph", "build_graph", "to_igraph", "to_networkx"]
+__all__ = ["AccountGraph", "build_graph", "find_starts", "to_igraph", "to_networkx"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +161,6 @@ class AccountGraph:
             sets[row, clique] = True
         return sets
 
-    @cached_property
-    def by_identifier(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Rows of the edges sorted by identifier and account, and where each identifier begins.
-
-        Shapes (E,) and (M + 1,).
-        """
-        identifier = self.edges["identifier"].to_numpy()
-        order = np.argsort(identifier, kind="stable")
-        return order, np.searchsorted(identifier[order], np.arange(self.n_identifiers + 1))
-
     def to_matrix(self) -> sparse.csr_array:
         """Return the account x identifier matrix.
 
@@ -179,9 +169,34 @@ class AccountGraph:
         scipy.sparse.csr_array, shape (N, M), float64
             1 where the account was seen with the identifier.
         """
-        ones = np.ones(len(self.edges))
-        cells = (self.edges["account"].to_numpy(), self.edges["identifier"].to_numpy())
-        return sparse.csr_array((ones, cells), shape=(self.n_accounts, self.n_identifiers))
+        starts = find_starts(self.edges["account"].to_numpy(), self.n_accounts)
+        identifier = self.edges["identifier"].to_numpy()
+        return sparse.csr_array(
+            (np.ones(len(identifier)), identifier, starts),
+            shape=(self.n_accounts, self.n_identifiers),
+        )
+
+
+def find_starts(codes: np.ndarray[Any, Any], n_codes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return where the rows of each code begin, of codes that are sorted.
+
+    Parameters
+    ----------
+    codes : array of integers
+        Sorted, from 0 to below ``n_codes``.
+    n_codes : int
+
+    Returns
+    -------
+    array of int64, shape (n_codes + 1,)
+
+    Examples
+    --------
+    >>> find_starts(np.array([0, 0, 2]), 3)
+    array([0, 2, 2, 3])
+    """
+    # Of one type, so that the codes are not copied.
+    return np.searchsorted(codes, np.arange(n_codes + 1, dtype=codes.dtype))
 
 
 def _number_texts(texts: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -130,8 +130,10 @@ def measure_background(
     background = np.ones((n_kinds, n_kinds))
     known = [kind in declared for kind in sorted(graph.identifiers["kind"].unique())]
     rng = np.random.default_rng(0)
+    if all(known):
+        return background
     drawn = _draw_popular(graph, edges, rng)
-    key = pairs["left"].to_numpy() * graph.n_identifiers + pairs["right"].to_numpy()
+    key = pairs["left"].to_numpy(np.int64) * graph.n_identifiers + pairs["right"].to_numpy()
     lift = (pairs["n"].to_numpy() - 1) / np.maximum(expected, np.finfo(float).tiny)
     for first in range(n_kinds):
         for second in range(first + 1, n_kinds):
@@ -204,13 +206,19 @@ def _sample_pairs(graph: AccountGraph, kind: int) -> tuple[Ints, Ints]:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     wanted = min(len(shared), MAX_PAIRS)
     chosen = np.sort(rng.choice(shared, wanted, replace=False))
-    order, starts = graph.by_identifier
+    is_chosen = np.zeros(graph.n_identifiers, bool)
+    is_chosen[chosen] = True
+    identifier = graph.edges["identifier"].to_numpy()
+    edge = np.flatnonzero(is_chosen[identifier])
+    edge = edge[np.argsort(identifier[edge], kind="stable")]
     holders = graph.holders[chosen]
+    starts = np.cumsum(holders) - holders
     first = np.floor(rng.random(wanted) * holders).astype(np.int64)
     second = np.floor(rng.random(wanted) * (holders - 1)).astype(np.int64)
     second += second >= first
-    account = graph.edges["account"].to_numpy(np.int64)
-    return account[order[starts[chosen] + first]], account[order[starts[chosen] + second]]
+    account = graph.edges["account"].to_numpy()
+    left, right = (account[edge[starts + place]] for place in (first, second))
+    return left.astype(np.int64), right.astype(np.int64)
 
 
 def _draw_popular(graph: AccountGraph, edges: pd.DataFrame, rng: np.random.Generator) -> Ints:

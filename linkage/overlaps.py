@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
+from linkage.graph import find_starts
 from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["count_overlaps", "count_tests", "expect_overlaps", "select_edges"]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-BLOCK_PRODUCTS = 20_000_000  # multiplications of one block of B'B; bounds memory
+MIN_ROOM = 1024  # for pairs at the start; it is doubled when full
 
 
 def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
@@ -45,21 +45,47 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
         ``account`` and ``identifier``, sorted. An identifier of one holder ties nobody and is
         dropped.
     """
-    holders = graph.holders
-    edges = graph.edges[["account", "identifier"]]
-    edges = edges[holders[edges["identifier"].to_numpy()] >= 2].reset_index(drop=True)
-    account = edges["account"].to_numpy()
-    many = np.bincount(account, minlength=graph.n_accounts)[account] > max_identifiers
-    ranked = edges[many]
-    identifier = ranked["identifier"].to_numpy()
-    ranked = ranked.assign(family=graph.family_codes[identifier], holders=holders[identifier])
-    ranked = ranked.sort_values(["account", "family", "holders", "identifier"])
-    by_family = ranked.groupby(["account", "family"])
-    rank, n_held = by_family.cumcount(), by_family["holders"].transform("size")
-    ranked["turn"] = np.minimum(2 * rank, 2 * (n_held - rank) - 1)
-    ranked = ranked.sort_values(["account", "turn", "holders", "identifier"])
-    dropped = ranked.index[ranked.groupby("account").cumcount() >= max_identifiers]
-    kept: pd.DataFrame = edges.drop(index=dropped).reset_index(drop=True)
+    account = graph.edges["account"].to_numpy(np.int32)
+    identifier = graph.edges["identifier"].to_numpy(np.int32)
+    shared = (graph.holders >= 2)[identifier]
+    account, identifier = account[shared], identifier[shared]
+    kept = compile_kernel(_choose_in_turn)(
+        find_starts(account, graph.n_accounts),
+        identifier,
+        graph.holders,
+        graph.family_codes,
+        max_identifiers,
+    )
+    if not kept.all():
+        account, identifier = account[kept], identifier[kept]
+    return pd.DataFrame({"account": account, "identifier": identifier}, copy=False)
+
+
+def _choose_in_turn(starts: Any, identifiers: Any, holders: Any, family: Any, most: int) -> Any:
+    """Mark, for each account, the identifiers that are kept; compiled by numba."""
+    kept = np.ones(len(identifiers), np.bool_)
+    for account in range(len(starts) - 1):
+        begin, n = starts[account], starts[account + 1] - starts[account]
+        if n <= most:
+            continue
+        held = identifiers[begin : begin + n]
+        order = np.argsort(holders[held] * np.int64(len(holders)) + held)
+        # Sorting is stable from here on: ties are broken by holders and by code.
+        by_family = np.argsort(family[held[order]], kind="mergesort")
+        turn, first = np.empty(n, np.int64), 0
+        while first < n:
+            last = first
+            while (
+                last < n
+                and family[held[order[by_family[last]]]] == (family[held[order[by_family[first]]]])
+            ):
+                last += 1
+            for rank in range(last - first):
+                turn[by_family[first + rank]] = min(2 * rank, 2 * (last - first - rank) - 1)
+            first = last
+        dropped = order[np.argsort(turn, kind="mergesort")[most:]]
+        for k in range(len(dropped)):
+            kept[begin + dropped[k]] = False
     return kept
 
 
@@ -82,38 +108,98 @@ def count_overlaps(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfi
 
     Notes
     -----
-    The cost is the sum over accounts of the squared number of identifiers, in blocks of bounded
-    memory; no pair of accounts is ever formed.
+    The cost is the sum over accounts of the squared number of identifiers, less the pairs that
+    cannot corroborate each other; no pair of accounts is ever formed.
     """
-    matrix = sparse.csr_array(
-        (np.ones(len(edges), np.int32), (edges["account"], edges["identifier"])),
-        shape=(graph.n_accounts, graph.n_identifiers),
+    account, identifier = edges["account"].to_numpy(), edges["identifier"].to_numpy()
+    used = np.bincount(identifier, minlength=graph.n_identifiers) > 0
+    code = np.flatnonzero(used).astype(np.int32)
+    # The counters of those that are used are few enough to stand near the processor.
+    place = (np.cumsum(used, dtype=np.int32) - np.int32(1))[identifier]
+    sort, may_overlap = _sort_by_corroboration(graph, config)
+    first, second, n = compile_kernel(_count_common)(
+        find_starts(account, graph.n_accounts),
+        place,
+        np.bincount(place, minlength=len(code)),
+        sort[identifier],
+        may_overlap,
+        MIN_ROOM,
     )
-    independent = graph.find_independent(config.dependent_families)
+    return pd.DataFrame({"left": code[first], "right": code[second], "n": n}, copy=False)
+
+
+def _sort_by_corroboration(
+    graph: AccountGraph, config: MethodConfig
+) -> tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return the sort of each identifier (its family, and whether it is chosen), shape (M,).
+
+    And which sorts may overlap with which, shape (sorts, sorts).
+    """
     chosen = graph.identifiers["chosen"].to_numpy(bool)
-    parts = [pd.DataFrame({name: np.empty(0, np.int64) for name in ("left", "right", "n")})]
-    for family in range(len(graph.family_names)):
-        own = np.flatnonzero(graph.family_codes == family)
-        later = independent[family] & (np.arange(len(independent)) > family)
-        partners = later[graph.family_codes]
-        if chosen[own].any():
-            partners[own[chosen[own]]] = True
-        partners = np.flatnonzero(partners)
-        beside = matrix[:, partners]
-        holders = matrix[:, own].T.tocsr()
-        cost = np.asarray(holders @ np.diff(beside.indptr).astype(np.float64), np.float64)
-        for rows in _split_by_cost(cost, BLOCK_PRODUCTS):
-            block = (holders[rows] @ beside).tocoo()
-            keep = block.data >= 2
-            first, second = own[block.row[keep] + rows.start], partners[block.col[keep]]
-            n = block.data[keep]
-            # Inside a family each pair was met from both sides.
-            once = (graph.family_codes[second] != family) | ((first < second) & chosen[first])
-            left, right = np.minimum(first, second)[once], np.maximum(first, second)[once]
-            parts.append(pd.DataFrame({"left": left, "right": right, "n": n[once]}))
-    pairs = pd.concat(parts, ignore_index=True).astype(np.int64)
-    order = np.argsort(pairs["left"].to_numpy() * graph.n_identifiers + pairs["right"].to_numpy())
-    return pairs.iloc[order].reset_index(drop=True)
+    sort = (2 * graph.family_codes + chosen).astype(np.int32)
+    independent = graph.find_independent(config.dependent_families)
+    within = np.kron(np.eye(len(independent), dtype=bool), np.array([[0, 0], [0, 1]], bool))
+    return sort, np.kron(independent, np.ones((2, 2), bool)) | within
+
+
+def _count_common(  # noqa: PLR0912 - one compiled loop
+    starts: Any, identifiers: Any, holders: Any, sort: Any, may_overlap: Any, room: int
+) -> Any:
+    """Count, for each identifier and each later one, the accounts that hold both."""
+    n_identifiers, n_edges = len(holders), len(identifiers)
+    owner, ends = np.empty(n_edges, np.int32), np.cumsum(holders)
+    begins = ends - holders
+    # Of an account's identifiers, those of one sort follow each other: they are passed by at once.
+    run_end = np.empty(n_edges, np.int32)
+    for a in range(len(starts) - 1):
+        for p in range(starts[a + 1] - 1, starts[a] - 1, -1):
+            is_last = p + 1 == starts[a + 1] or sort[p + 1] != sort[p]
+            run_end[p] = p + 1 if is_last else run_end[p + 1]
+    filled = begins.copy()
+    for a in range(len(starts) - 1):
+        for p in range(starts[a], starts[a + 1]):
+            owner[filled[identifiers[p]]] = a
+            filled[identifiers[p]] += 1
+    left, right, n = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    n_pairs = 0
+    position = starts[:-1].copy()  # identifiers come in order, and so do those of each account
+    counted, met = np.zeros(n_identifiers, np.int32), np.empty(n_identifiers, np.int32)
+    for i in range(n_identifiers):
+        n_met = 0
+        for k in range(begins[i], ends[i]):
+            a = owner[k]
+            q, end = position[a] + 1, starts[a + 1]
+            allowed = may_overlap[sort[position[a]]]
+            position[a] += 1
+            while q < end:
+                stop = run_end[q]
+                if allowed[sort[q]]:
+                    for r in range(q, stop):
+                        j = identifiers[r]
+                        if counted[j] == 0:
+                            met[n_met] = j
+                            n_met += 1
+                        counted[j] += 1
+                q = stop
+        n_common = 0
+        for k in range(n_met):
+            j = met[k]
+            if counted[j] >= 2:
+                met[n_common] = j
+                n_common += 1
+            else:
+                counted[j] = 0
+        while n_pairs + n_common > len(left):
+            left = np.concatenate((left, np.empty(len(left), np.int32)))
+            right = np.concatenate((right, np.empty(len(right), np.int32)))
+            n = np.concatenate((n, np.empty(len(n), np.int32)))
+        met[:n_common].sort()
+        for k in range(n_common):
+            j = met[k]
+            left[n_pairs], right[n_pairs], n[n_pairs] = i, j, counted[j]
+            counted[j] = 0
+            n_pairs += 1
+    return left[:n_pairs], right[:n_pairs], n[:n_pairs]
 
 
 def count_tests(graph: AccountGraph, edges: pd.DataFrame, config: MethodConfig) -> int:
@@ -167,43 +253,95 @@ def expect_overlaps(graph: AccountGraph, pairs: pd.DataFrame, strata: Ints) -> F
 
     with deg (deg - 1) in place of deg^2 where k = l.
     """
-    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
-    kinds, n_strata = graph.kind_codes, int(strata.max()) + 1 if len(strata) else 1
-    degree = graph.degrees.astype(np.float64)
-    n_kinds = degree.shape[1]
-    by_stratum = sparse.csr_array(
-        (np.ones(len(account)), (identifier, strata[account])),
-        shape=(graph.n_identifiers, n_strata),
+    n_strata = int(strata.max(initial=0)) + 1
+    left, right = pairs["left"].to_numpy(np.int32), pairs["right"].to_numpy(np.int32)
+    used = np.zeros(graph.n_identifiers, bool)
+    used[left] = used[right] = True
+    starts, stratum, held = compile_kernel(_count_by_stratum)(
+        find_starts(graph.edges["account"].to_numpy(), graph.n_accounts),
+        graph.edges["identifier"].to_numpy(np.int32),
+        np.where(used, graph.holders, 0),
+        strata,
+        n_strata,
     )
-    by_stratum.sort_indices()
-    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
-    pair_kind = kinds[left] * n_kinds + kinds[right]
-    expected = np.zeros(len(pairs))
-    for code in np.unique(pair_kind):
-        rows = np.flatnonzero(pair_kind == code)
-        first, second = divmod(int(code), n_kinds)
-        mixing = _mix_kinds(degree[:, first], degree[:, second], strata, n_strata, first == second)
-        expected[rows] = compile_kernel(_sum_over_strata)(
-            by_stratum.indptr, by_stratum.indices, by_stratum.data, left[rows], right[rows], mixing
-        )
-    return expected
+    kinds = graph.kind_codes
+    present = compile_kernel(_find_kinds)(left, right, kinds, graph.degrees.shape[1])
+    mixing = np.zeros((np.count_nonzero(present), n_strata))
+    for row, (first, second) in enumerate(np.argwhere(present).tolist()):
+        left_degree, right_degree = graph.degrees[:, [first, second]].T.astype(np.float64)
+        mixing[row] = _mix_kinds(left_degree, right_degree, strata, n_strata, first == second)
+    number = np.cumsum(present).reshape(present.shape) - 1
+    return np.asarray(
+        compile_kernel(_sum_over_strata)(starts, stratum, held, left, right, kinds, number, mixing),
+        np.float64,
+    )
+
+
+def _count_by_stratum(
+    starts: Any, identifiers: Any, holders: Any, strata: Any, n_strata: int
+) -> Any:
+    """Count the holders of identifiers in each stratum: sparse rows, sorted.
+
+    ``holders`` is 0 for identifiers that nobody asks for.
+    """
+    ends = np.cumsum(holders)
+    begins = ends - holders
+    found, filled = np.empty(ends[-1] if len(ends) else 0, np.int32), begins.copy()
+    for a in range(len(starts) - 1):
+        for p in range(starts[a], starts[a + 1]):
+            i = identifiers[p]
+            if holders[i]:
+                found[filled[i]] = strata[a]
+                filled[i] += 1
+    rows, held = np.zeros(len(holders) + 1, np.int64), np.empty(len(found), np.int32)
+    counted, n = np.zeros(n_strata, np.int32), 0
+    for i in range(len(holders)):
+        n_found, first = 0, n
+        for k in range(begins[i], ends[i]):
+            if counted[found[k]] == 0:
+                found[n + n_found] = found[k]  # never ahead of what is still to be read
+                n_found += 1
+            counted[found[k]] += 1
+        found[first : first + n_found].sort()
+        for k in range(first, first + n_found):
+            held[k] = counted[found[k]]
+            counted[found[k]] = 0
+        n += n_found
+        rows[i + 1] = n
+    return rows, found[:n].copy(), held[:n].copy()
+
+
+def _find_kinds(left: Any, right: Any, kinds: Any, n_kinds: int) -> Any:
+    """Find which kinds meet in pairs."""
+    present = np.zeros((n_kinds, n_kinds), np.bool_)
+    for row in range(len(left)):
+        present[kinds[left[row]], kinds[right[row]]] = True
+    return present
 
 
 def _sum_over_strata(
-    starts: Any, stratum: Any, held: Any, left: Any, right: Any, mixing: Any
+    starts: Any,
+    stratum: Any,
+    held: Any,
+    left: Any,
+    right: Any,
+    kinds: Any,
+    number: Any,
+    mixing: Any,
 ) -> Any:
     """Multiply, for each pair, two sorted sparse rows and the weights of their strata; add up."""
     total = np.zeros(len(left))
     for row in range(len(left)):
         p, q = starts[left[row]], starts[right[row]]
         end_p, end_q = starts[left[row] + 1], starts[right[row] + 1]
+        weights = mixing[number[kinds[left[row]], kinds[right[row]]]]
         while p < end_p and q < end_q:
             if stratum[p] < stratum[q]:
                 p += 1
             elif stratum[p] > stratum[q]:
                 q += 1
             else:
-                total[row] += held[p] * held[q] * mixing[stratum[p]]
+                total[row] += float(held[p]) * float(held[q]) * weights[stratum[p]]
                 p += 1
                 q += 1
     return total
@@ -218,12 +356,3 @@ def _mix_kinds(
     scale = np.bincount(strata, weights=first, minlength=n_strata)
     scale = scale * np.bincount(strata, weights=second, minlength=n_strata)
     return np.divide(total, scale, out=np.zeros(n_strata), where=scale > 0)
-
-
-def _split_by_cost(cost: Floats, most: float) -> list[slice]:
-    """Cut rows into runs that cost at most ``most`` beside their first row."""
-    if not len(cost):
-        return []
-    block = np.floor(np.cumsum(cost) / most).astype(np.int64)
-    starts = np.flatnonzero(np.diff(block, prepend=-1))
-    return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(cost)], strict=True)]

@@ -436,8 +436,9 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
             n_tests = count_tests(judged, edges, method)
             expected = expect_overlaps(judged, pairs, strata)
             background = measure_background(judged, edges, pairs, expected, frozenset(config.kinds))
-            of = graph.kind_codes[pairs[["left", "right"]].to_numpy()]
-            expected *= background[of[:, 0], of[:, 1]]
+            if (background > 1).any():
+                left, right = (graph.kind_codes[pairs[side]] for side in ("left", "right"))
+                expected *= background[left, right]
             overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
         said = {
             "determined": determined.tolist(),

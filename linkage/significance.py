@@ -18,6 +18,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 TINY = 1e-300  # stands for a p-value that underflowed
+PAIRS_TESTED = 1 << 20  # overlaps tested in one go; bounds memory
+SLACK = 1e-6  # of the logarithm of a p-value, for rounding
 PAIRS_AT_ONCE = 20_000  # overlaps looked up in one go; bounds memory
 MIN_NEITHER = 0.01  # least share of accounts taken to hold neither of two identifiers
 BOUND_QUANTILE = 0.05  # of the Poisson rate's posterior: the lower bound of an overlap
@@ -60,20 +62,49 @@ def validate_overlaps(
     The ratio n / mu would do for rare identifiers. It cannot exceed N / d, and so would say the
     less of an operator the more accounts it has.
     """
-    n = pairs["n"].to_numpy()
     expected = np.maximum(expected, np.finfo(float).tiny)
-    p_value = np.asarray(special.pdtrc(n - 1, expected))
+    # All pairs together could not make one significant that is above this.
+    most = config.fdr * len(pairs) / max(n_tests, 1)
+    row = _find_rare(pairs["n"].to_numpy(), expected, most)
+    n = pairs["n"].to_numpy(np.int64)[row]
+    p_value = np.asarray(special.pdtrc(n - 1, expected[row]))
+    rare = p_value <= most
+    row, n, p_value = row[rare], n[rare], p_value[rare]
     q_value = adjust_p_values(p_value, n_tests)
     counts, which = np.unique(n, return_inverse=True)
+    left, right = (pairs[side].to_numpy(np.int64)[row] for side in ("left", "right"))
     bits = _bound_odds_ratio(
         np.asarray(special.gammaincinv(counts, BOUND_QUANTILE), np.float64)[which],
-        holders[pairs["left"].to_numpy()],
-        holders[pairs["right"].to_numpy()],
-        expected,
+        holders[left],
+        holders[right],
+        expected[row],
     )
-    table = pairs.assign(expected=expected, p_value=p_value, q_value=q_value, bits=bits)
+    table = pd.DataFrame(
+        {
+            "left": left,
+            "right": right,
+            "n": n,
+            "expected": expected[row],
+            "p_value": p_value,
+            "q_value": q_value,
+            "bits": bits,
+        }
+    )
     kept = table[(q_value <= config.fdr) & (bits >= config.min_bits)]
     return kept.reset_index(drop=True)
+
+
+def _find_rare(n: Any, expected: Floats, most: float) -> Ints:
+    """Return the pairs whose p-value may be at most ``most``: no less than P(X = n) alone."""
+    if not 0 < most < 1:
+        return np.arange(len(n))
+    log_most = np.log(most) + SLACK
+    rows = [np.empty(0, np.int64)]
+    for begin in range(0, len(n), PAIRS_TESTED):
+        part, mean = n[begin : begin + PAIRS_TESTED], expected[begin : begin + PAIRS_TESTED]
+        log_p = part * np.log(mean) - mean - special.gammaln(part + 1.0)
+        rows.append(begin + np.flatnonzero(log_p <= log_most))
+    return np.concatenate(rows)
 
 
 def _bound_odds_ratio(n: Floats, left: Ints, right: Ints, expected: Floats) -> Floats:

@@ -98,9 +98,9 @@ def count_by_hand(graph, edges, config):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("most", [1, 10**9], ids=["row by row", "at once"])
-def test_overlaps_are_those_of_a_loop_over_accounts(seed, most, monkeypatch):
-    monkeypatch.setattr(overlaps, "BLOCK_PRODUCTS", most)
+@pytest.mark.parametrize("room", [1, 10**6], ids=["room grows", "room enough"])
+def test_overlaps_are_those_of_a_loop_over_accounts(seed, room, monkeypatch):
+    monkeypatch.setattr(overlaps, "MIN_ROOM", room)
     graph = make_random_graph(seed, 60, "payment ip device prompt user_agent")
     edges = select_edges(graph, METHOD.max_identifiers)
     found = count_overlaps(graph, edges, METHOD)
