@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from linkage.graph import find_starts
+from linkage.kernels import compile_kernel
+
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
@@ -20,7 +23,6 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 TINY = 1e-300  # stands for a p-value that underflowed
 PAIRS_TESTED = 1 << 20  # overlaps tested in one go; bounds memory
 SLACK = 1e-6  # of the logarithm of a p-value, for rounding
-PAIRS_AT_ONCE = 20_000  # overlaps looked up in one go; bounds memory
 MIN_NEITHER = 0.01  # least share of accounts taken to hold neither of two identifiers
 BOUND_QUANTILE = 0.05  # of the Poisson rate's posterior: the lower bound of an overlap
 
@@ -230,18 +232,51 @@ def _find_best_by_families(graph: AccountGraph, labels: Ints, overlaps: pd.DataF
     """Return each cluster's smallest p-value by pair of families, symmetric, 1 where none."""
     n_families = len(graph.family_names)
     best = np.ones((int(labels.max(initial=-1)) + 1, n_families, n_families))
-    members = graph.to_matrix()[labels >= 0].tocsc()
-    owner = labels[labels >= 0]
-    for begin in range(0, len(overlaps), PAIRS_AT_ONCE):
-        part = overlaps.iloc[begin : begin + PAIRS_AT_ONCE]
-        left, right = part["left"].to_numpy(), part["right"].to_numpy()
-        cells = members[:, left].multiply(members[:, right]).tocoo()
-        held = pd.DataFrame({"pair": cells.col, "cluster": owner[cells.row]})
-        support = held.groupby(["pair", "cluster"]).size().rename("n").reset_index()
-        support = support[support["n"] >= 2]
-        pair, cluster = support["pair"].to_numpy(), support["cluster"].to_numpy()
-        found = part["p_value"].to_numpy()[pair]
-        f, g = graph.family_codes[left[pair]], graph.family_codes[right[pair]]
-        np.minimum.at(best, (cluster, f, g), found)
-        np.minimum.at(best, (cluster, g, f), found)
+    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
+    left, right = (overlaps[side].to_numpy(np.int64) for side in ("left", "right"))
+    overlapping = np.zeros(graph.n_identifiers, bool)
+    overlapping[left] = overlapping[right] = True
+    held = np.flatnonzero((labels >= 0)[account] & overlapping[identifier])
+    held = held[np.argsort(identifier[held], kind="stable")]
+    compile_kernel(_find_smallest)(
+        find_starts(identifier[held], graph.n_identifiers),
+        account[held],
+        labels,
+        left,
+        right,
+        overlaps["p_value"].to_numpy(),
+        graph.family_codes,
+        best,
+    )
     return best
+
+
+def _find_smallest(
+    starts: Any,
+    accounts: Any,
+    labels: Any,
+    left: Any,
+    right: Any,
+    p_value: Any,
+    family: Any,
+    best: Any,
+) -> None:
+    """Note the p-value of overlaps that two members of a cluster hold; compiled by numba."""
+    n = np.zeros(len(best), np.int64)
+    for row in range(len(left)):
+        f, g = family[left[row]], family[right[row]]
+        for turn in range(2):  # the second one clears what the first has counted
+            p, q = starts[left[row]], starts[right[row]]
+            while p < starts[left[row] + 1] and q < starts[right[row] + 1]:
+                if accounts[p] < accounts[q]:
+                    p += 1
+                elif accounts[p] > accounts[q]:
+                    q += 1
+                else:
+                    cluster = labels[accounts[p]]
+                    n[cluster] = n[cluster] + 1 if turn == 0 else 0
+                    if n[cluster] == 2:
+                        least = min(best[cluster, f, g], p_value[row])
+                        best[cluster, f, g] = best[cluster, g, f] = least
+                    p += 1
+                    q += 1

@@ -228,12 +228,34 @@ def test_strangers_change_no_q_value():
     )
 
 
-def test_overlaps_in_parts_give_the_same_as_at_once(monkeypatch):
-    graph = make_graph(TWO_RINGS)
-    overlaps = {"ip:x payment:p": 1e-6, "ip:y payment:q": 1e-9, "ip:x payment:q": 1e-3}
-    before = judge(graph, ["a b", "c d"], overlaps)
-    monkeypatch.setattr("linkage.significance.PAIRS_AT_ONCE", 1)
-    assert judge(graph, ["a b", "c d"], overlaps).tolist() == before.tolist()
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cluster_has_the_smallest_p_value_of_those_that_two_members_hold(seed):
+    graph, rng = make_random_graph(seed), np.random.default_rng(seed)
+    overlaps = count_overlaps(graph, get_edges(graph), METHOD)
+    overlaps = overlaps.assign(p_value=rng.random(len(overlaps)))
+    labels = rng.integers(-1, 4, graph.n_accounts)
+    held, family = graph.to_matrix().toarray(), graph.family_codes
+    expected = np.ones((4, len(graph.family_names), len(graph.family_names)))
+    for left, right, _, p_value in overlaps.itertuples(index=False):
+        for cluster in range(4):
+            if (held[:, left] * held[:, right])[labels == cluster].sum() >= 2:
+                for f, g in [family[[left, right]], family[[right, left]]]:
+                    expected[cluster, f, g] = min(expected[cluster, f, g], p_value)
+    found = significance._find_best_by_families(graph, labels, overlaps)
+    assert found.tolist() == expected.tolist()
+    assert (expected < 1).sum() > 20
+
+
+@pytest.mark.parametrize("n_tests", [10**4, 10**8])
+def test_overlaps_that_are_not_tested_would_not_have_been_kept(n_tests, monkeypatch):
+    rng = np.random.default_rng(0)
+    pairs, expected = make_pairs(*rng.integers(2, 12, 400)), 10 ** rng.uniform(-3, -1, 400)
+    monkeypatch.setattr("linkage.significance.PAIRS_TESTED", 64)
+    found = validate_overlaps(pairs, expected, n_tests, replace(METHOD, min_bits=0.0))
+    q_value = adjust_p_values(stats.poisson.sf(pairs["n"] - 1, expected), n_tests)
+    assert found["left"].tolist() == np.flatnonzero(q_value <= METHOD.fdr).tolist()
+    assert found["q_value"].to_numpy() == pytest.approx(q_value[found["left"]])
+    assert 0 < len(found) < 400
 
 
 def match(*rows):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from linkage.attribution.customers import PURPOSE
-from linkage.attribution.profiles import Matches, Profiles, expand
+from linkage.attribution.profiles import Matches, Profiles, count_by_family
+from linkage.graph import find_starts
 from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
@@ -100,33 +101,41 @@ def calibrate_families(
     """
     n_families = len(graph.family_names)
     calibration = _Calibration.prepare(graph, edges, labels, strata, profiles, matches, config)
-    others = np.repeat(~matches.own[:, None], n_families, axis=1).astype(np.float64)
-    n_others = np.repeat(
-        (graph.n_accounts - profiles.sizes)[:, None].astype(np.float64), n_families, axis=1
+    other = (~matches.own).astype(np.float64)
+    others = _repeat(other, n_families)
+    n_others = _repeat((graph.n_accounts - profiles.sizes).astype(np.float64), n_families)
+    weights = _weigh_outsiders(
+        graph, calibration.fit(others, n_others), profiles.sizes, matches.cluster, config
     )
-    first = calibration.fit(others, n_others)
-    weights = others * _weigh_outsiders(graph, first, profiles.sizes, matches.cluster, config)
+    weights *= others
     left_out = np.zeros(n_others.shape)
-    np.add.at(left_out, matches.cluster, others - weights)
+    for family in range(n_families):
+        left_out[:, family] = np.bincount(
+            matches.cluster, other - weights[:, family], minlength=len(left_out)
+        )
     bits = calibration.fit(weights, n_others - left_out)
+    del weights
     sizes = np.bincount(homes[homes >= 0], minlength=1)
     home = homes[matches.account]
     share = np.where(home >= 0, 1 / np.maximum(sizes, 1)[home], 1.0)
     n_units = np.count_nonzero(homes < 0) + np.count_nonzero(sizes) - 1.0
     # The cluster of the account itself is the one outsider that is in question.
-    apart = calibration.fit(
-        others * share[:, None], np.full(n_others.shape, n_units), leave_out=home >= 0
-    )
+    other *= share  # and so are `others`, which are this column several times
+    apart = calibration.fit(others, np.full(n_others.shape, n_units), leave_out=home >= 0)
     purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
     fits = np.asarray((apart[:, purpose] >= config.min_bits).any(axis=1))
     alike, n_alike, n_accounts = _find_alike(fits, homes, matches, profiles)
     if alike.any():
-        free = alike[:, None] & purpose
-        units = n_units - n_alike[:, None] * purpose
-        apart = calibration.fit(
-            others * share[:, None] * ~free, units, leave_out=home >= 0, free=free
-        )
+        other *= ~alike
+        units = _repeat(n_units - n_alike, n_families)
+        again = calibration.fit(others, units, leave_out=home >= 0, free=alike, only=purpose)
+        apart[:, purpose] = again[:, purpose]
     return bits, apart, np.where(alike, n_accounts[matches.cluster], 0.0)
+
+
+def _repeat(column: Floats, n: int) -> Floats:
+    """Return a column n times beside itself, without copying it."""
+    return np.broadcast_to(column[:, None], (len(column), n))
 
 
 def _find_alike(
@@ -173,13 +182,18 @@ def _weigh_outsiders(
     graph: AccountGraph, bits: Floats, sizes: Ints, cluster: Ints, config: MethodConfig
 ) -> Floats:
     """Return how far each row counts as an outsider in each family, by a first fit; 0 to 1."""
-    independent = graph.find_independent(config.dependent_families).astype(np.int64)
-    elsewhere = (bits >= config.min_bits).astype(np.int64) @ independent > 0
-    kept = keep_independent(bits, graph.list_independent(config.dependent_families))
-    total = kept + np.maximum(np.minimum(bits, 0), np.log2(config.evading))
+    independent = graph.find_independent(config.dependent_families)
+    total = keep_independent(bits, graph.list_independent(config.dependent_families))
+    least = np.log2(config.evading)
+    for family in range(bits.shape[1]):
+        total[:, family] += np.maximum(np.minimum(bits[:, family], 0), least)
     log_odds = total.sum(axis=1) + np.log2(np.maximum(sizes, 1) / graph.n_accounts)[cluster]
     stranger = 1 / (1 + np.exp2(np.minimum(log_odds, MAX_LOG_ODDS)))
-    return np.where(elsewhere, 0.0, stranger[:, None])
+    strong = bits >= config.min_bits
+    for family in range(bits.shape[1]):
+        elsewhere = strong[:, independent[:, family]].any(axis=1)
+        total[:, family] = np.where(elsewhere, 0.0, stranger)
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +202,10 @@ class _Family:
 
     rows: Ints
     order: Ints  # of these, by cluster and score, members first
+    cluster: Ints
+    own: Flags
+    cell: Ints  # of cluster and stratum
+    n_around: Ints  # accounts of the stratum that are not in the cluster
     most: Floats  # bits of all identifiers together
     best: Floats  # bits of the strongest, or of all where an operator chooses them
 
@@ -206,9 +224,9 @@ class _Cause:
 class _Calibration:
     """Everything that fits against different outsiders have in common."""
 
-    matches: Matches
-    labels: Ints
-    strata: Ints
+    outsider: Flags  # which rows are of accounts outside the cluster
+    n_accounts: int
+    n_strata: int
     sizes: Ints
     families: list[_Family]
     causes: list[_Cause]
@@ -226,11 +244,15 @@ class _Calibration:
         config: MethodConfig,
     ) -> _Calibration:
         """Sort what is to be fitted."""
-        degree = _count_degrees(graph, edges)
-        within = np.zeros((len(profiles.sizes), degree.shape[1]))
-        np.add.at(within, labels[labels >= 0], degree[labels >= 0])
-        everywhere = degree.sum(axis=0)
+        degree = count_by_family(graph, edges)
+        everywhere = degree.sum(axis=0, dtype=np.float64)
         chosen = _find_chosen_families(graph)
+        member, n_clusters = labels >= 0, len(profiles.sizes)
+        population = np.bincount(strata)
+        n_strata = max(len(population), 1)
+        inside = np.bincount(
+            labels[member] * n_strata + strata[member], minlength=n_clusters * n_strata
+        )
         families = []
         for family in range(degree.shape[1]):
             rows = np.flatnonzero(matches.hits[:, family] > 0)
@@ -239,23 +261,31 @@ class _Calibration:
                 matches.cluster[rows],
                 matches.own[rows],
             )
-            rate = _rate_misses(cluster, own, hits, within[:, family], everywhere[family])
+            held = degree[member, family]
+            within = np.asarray(np.bincount(labels[member], held, minlength=n_clusters), float)
+            rate = _rate_misses(cluster, own, hits, within, everywhere[family])
             missed = degree[matches.account[rows], family] - hits
             score = matches.joined[rows, family] + missed * rate[cluster]
             most = np.minimum(matches.total[rows, family], config.max_family_bits)
+            stratum = strata[matches.account[rows]]
+            cell = cluster * n_strata + stratum
             families.append(
                 _Family(
                     rows=rows,
                     # Members first: of equal scores all are pooled.
                     order=np.lexsort((~own, score, cluster)),
+                    cluster=cluster,
+                    own=own,
+                    cell=cell,
+                    n_around=population[stratum] - inside[cell],
                     most=most,
                     best=most if chosen[family] else np.minimum(matches.best[rows, family], most),
                 )
             )
         return cls(
-            matches=matches,
-            labels=labels,
-            strata=strata,
+            outsider=~matches.own,
+            n_accounts=graph.n_accounts,
+            n_strata=n_strata,
             sizes=profiles.sizes,
             families=families,
             causes=_list_causes(graph, edges, profiles, matches, config),
@@ -269,6 +299,7 @@ class _Calibration:
         *,
         leave_out: Flags | None = None,
         free: Flags | None = None,
+        only: Flags | None = None,
     ) -> Floats:
         """Return the bits against outsiders of these weights.
 
@@ -280,26 +311,34 @@ class _Calibration:
             All outsiders, those included who touch nothing.
         leave_out : array of bool, shape (R,), optional
             Rows that are judged with one outsider less.
-        free : array of bool, shape (R, F), optional
+        free : array of bool, shape (R,), optional
             Rows of which the fit alone is believed: other clusters of one purpose make its
             identifiers look common.
+        only : array of bool, shape (F,), optional
+            The families that are fitted; all by default.
 
         Returns
         -------
         array of float64, shape (R, F)
+            Column by column in memory; 0 for families that are not fitted.
         """
-        bits = np.zeros(weights.shape)
-        fewer = np.zeros(len(bits)) if leave_out is None else leave_out.astype(np.float64)
+        bits = np.zeros(weights.shape, order="F")
         for number, family in enumerate(self.families):
+            if only is not None and not only[number]:
+                continue
             rows = family.rows
             ratio, said = self._fit_family(
-                family, weights[rows, number], n_outsiders[:, number], fewer[rows]
+                family,
+                weights[:, number][rows],
+                n_outsiders[:, number],
+                0.0 if leave_out is None else leave_out[rows].astype(np.float64),
             )
-            bits[rows, number] = said if free is None else np.where(free[rows, number], ratio, said)
-        outsider = ~self.matches.own
+            bits[rows, number] = said if free is None else np.where(free[rows], ratio, said)
         for cause in self.causes:
             rows, f = cause.rows, cause.family
-            strong = outsider[rows] & (bits[rows, f] >= self.min_bits)
+            if only is not None and not only[f]:
+                continue
+            strong = self.outsider[rows] & (bits[rows, f] >= self.min_bits)
             also = np.bincount(cause.cell[strong], minlength=cause.cell.max(initial=-1) + 1)
             # One outsider is known beforehand, who has the effect as often as others do.
             n_also = also[cause.cell] + np.exp2(-bits[rows, f])
@@ -308,30 +347,30 @@ class _Calibration:
         return bits
 
     def _fit_family(
-        self, family: _Family, weights: Floats, n_outsiders: Floats, fewer: Floats
+        self, family: _Family, weights: Floats, n_outsiders: Floats, fewer: Floats | float
     ) -> tuple[Floats, Floats]:
         """Return the log2 ratio of the fit, and what of it is believed."""
-        cluster, own = self.matches.cluster[family.rows], self.matches.own[family.rows]
-        order = family.order
-        m, u = np.empty(len(order)), np.empty(len(order))
-        m[order], u[order] = compile_kernel(_pool_adjacent)(
-            cluster[order], own[order].astype(np.float64), weights[order]
-        )
+        cluster, own = family.cluster, family.own
+        m, u = compile_kernel(_pool_adjacent)(cluster, own, weights, family.order)
         m, u = np.maximum(m - own, 0), np.maximum(u - fewer, 0)
         ratio = np.log2((m + PRIOR_COUNT) / (self.sizes[cluster] - own + 1))
         ratio -= np.log2((u + PRIOR_COUNT) / (n_outsiders[cluster] + 1))
-        ratio -= _find_local_excess(
-            cluster,
-            weights,
-            self.matches.account[family.rows],
-            self.labels,
-            self.strata,
-            self.sizes,
-        )
+        if self.n_strata > 1:
+            ratio -= self._find_local_excess(family, weights)
         # Few members cannot say more than their strongest identifier; and where no outsider comes
         # near, the fit knows only that they are rare.
         said = np.minimum(np.where(m >= MIN_FIT, family.most, family.best), ratio)
         return ratio, np.where(u > 0, said, np.maximum(family.best, said))
+
+    def _find_local_excess(self, family: _Family, weights: Floats) -> Floats:
+        """Return how many bits commoner a match is among outsiders of the account's stratum."""
+        cluster, cell, n_clusters = family.cluster, family.cell, len(self.sizes)
+        outside = np.bincount(cluster, weights, minlength=n_clusters)
+        local = np.bincount(cell, weights, minlength=n_clusters * self.n_strata)
+        rate = ((outside + PRIOR_COUNT) / (self.n_accounts - self.sizes + 1))[cluster]
+        # One match is known beforehand, at the rate of everywhere.
+        local_rate = (local[cell] + 1) / (family.n_around + 1 / rate)
+        return np.asarray(np.maximum(np.log2(local_rate / rate), 0))
 
 
 def keep_independent(bits: Floats, sets: Flags) -> Floats:
@@ -350,21 +389,18 @@ def keep_independent(bits: Floats, sets: Flags) -> Floats:
         of 0 or less are dropped.
     """
     said = np.maximum(bits, 0)
-    best, most = np.zeros(len(said), np.int64), np.full(len(said), -1.0)
+    if not len(sets):
+        return said
+    best, most = np.zeros(len(said), np.int16), np.full(len(said), -1.0)
     for number, families in enumerate(sets):
-        total = said @ families
-        better = total > most
-        best[better], most[better] = number, total[better]
-    return said * sets[best] if len(sets) else said
-
-
-def _count_degrees(graph: AccountGraph, edges: pd.DataFrame) -> Floats:
-    """Return how many identifiers of each family each account has, shape (N, F)."""
-    n_families = len(graph.family_names)
-    key = edges["account"].to_numpy(np.int64) * n_families
-    key += graph.family_codes[edges["identifier"].to_numpy()]
-    counted = np.bincount(key, minlength=graph.n_accounts * n_families)
-    return counted.reshape(graph.n_accounts, n_families).astype(np.float64)
+        total = np.zeros(len(said))
+        for column in np.flatnonzero(families):
+            total += said[:, column]
+        best[total > most] = number
+        np.maximum(most, total, out=most)
+    for family in range(said.shape[1]):
+        said[:, family] *= sets[best, family]
+    return said
 
 
 def _find_chosen_families(graph: AccountGraph) -> Flags:
@@ -388,8 +424,8 @@ def _rate_misses(
     return np.asarray(np.log2((1 - members) / (1 - others)))
 
 
-def _pool_adjacent(cluster: Any, own: Any, other: Any) -> Any:
-    """Pool rows, sorted by cluster and score, until the share of members rises with the score.
+def _pool_adjacent(cluster: Any, own: Any, other: Any, order: Any) -> Any:
+    """Pool rows, in the order of cluster and score, until the share of members rises with it.
 
     ``own`` and ``other`` are how far each row counts as a member and as an outsider.
     """
@@ -399,8 +435,8 @@ def _pool_adjacent(cluster: Any, own: Any, other: Any) -> Any:
     begin = 0
     while begin < n:
         end, n_blocks = begin, 0
-        while end < n and cluster[end] == cluster[begin]:
-            block_m[n_blocks], block_u[n_blocks] = own[end], other[end]
+        while end < n and cluster[order[end]] == cluster[order[begin]]:
+            block_m[n_blocks], block_u[n_blocks] = own[order[end]], other[order[end]]
             first[n_blocks] = end
             n_blocks += 1
             while n_blocks > 1 and (
@@ -413,31 +449,11 @@ def _pool_adjacent(cluster: Any, own: Any, other: Any) -> Any:
             end += 1
         first[n_blocks] = end
         for block in range(n_blocks):
-            members[first[block] : first[block + 1]] = block_m[block]
-            outsiders[first[block] : first[block + 1]] = block_u[block]
+            for k in range(first[block], first[block + 1]):
+                members[order[k]] = block_m[block]
+                outsiders[order[k]] = block_u[block]
         begin = end
     return members, outsiders
-
-
-def _find_local_excess(
-    cluster: Ints, weights: Floats, account: Ints, labels: Ints, strata: Ints, sizes: Ints
-) -> Floats:
-    """Return how many bits commoner a match is among the outsiders of the account's stratum."""
-    n_strata, n_clusters = int(strata.max(initial=0)) + 1, len(sizes)
-    if n_strata == 1:
-        return np.zeros(len(cluster))
-    here = cluster * n_strata + strata[account]
-    outside = np.bincount(cluster, weights, minlength=n_clusters)
-    local = np.bincount(here, weights, minlength=n_clusters * n_strata)
-    member = labels >= 0
-    inside = np.bincount(
-        labels[member] * n_strata + strata[member], minlength=n_clusters * n_strata
-    )
-    rate = (outside + PRIOR_COUNT) / (len(labels) - sizes + 1)
-    population = np.bincount(strata, minlength=n_strata)[strata[account]] - inside[here]
-    # One match is known beforehand, at the rate of everywhere.
-    local_rate = (local[here] + 1) / (population + 1 / rate[cluster])
-    return np.asarray(np.maximum(np.log2(local_rate / rate[cluster]), 0))
 
 
 def _list_causes(
@@ -452,24 +468,22 @@ def _list_causes(
     Where an account shares a program with a cluster, its prompts and addresses say only what they
     say among the holders of the program.
     """
-    causes = []
+    causes: list[_Cause] = []
+    shared: dict[str, tuple[Ints, Ints, Ints]] = {}
     for pair in config.common_causes:
         cause, effect = pair.split(">")
         if cause not in graph.family_names or effect not in graph.family_names:
             continue
-        row, identifier = _find_shared_causes(
-            graph, edges, graph.family_names.index(cause), profiles, matches, config
-        )
-        key = matches.cluster[row] * graph.n_identifiers + identifier
-        n_members = profiles.look_up(identifier, matches.cluster[row])
-        causes.append(
-            _Cause(
-                family=graph.family_names.index(effect),
-                rows=row,
-                cell=np.unique(key, return_inverse=True)[1],
-                n_outsiders=graph.holders[identifier] - n_members,
+        if cause not in shared:
+            row, identifier, n_members = _find_shared_causes(
+                graph, edges, graph.family_names.index(cause), profiles, matches, config
             )
-        )
+            key = matches.cluster[row] * graph.n_identifiers + identifier
+            cell = np.unique(key, return_inverse=True)[1]
+            shared[cause] = row, cell, graph.holders[identifier] - n_members
+        row, cell, n_outsiders = shared[cause]
+        effect_family = graph.family_names.index(effect)
+        causes.append(_Cause(family=effect_family, rows=row, cell=cell, n_outsiders=n_outsiders))
     return causes
 
 
@@ -480,19 +494,57 @@ def _find_shared_causes(
     profiles: Profiles,
     matches: Matches,
     config: MethodConfig,
-) -> tuple[Ints, Ints]:
-    """Return matches' rows, and the strongest identifier of the cause that each has in common."""
-    of_cause = graph.family_codes[edges["identifier"].to_numpy()] == cause
-    account = edges["account"].to_numpy(np.int64)[of_cause]
-    held = edges["identifier"].to_numpy(np.int64)[of_cause]
-    starts = np.searchsorted(account, np.arange(graph.n_accounts + 1))
-    row, edge = expand(starts[matches.account], starts[matches.account + 1])
-    identifier = held[edge]
-    n = profiles.look_up(identifier, matches.cluster[row])
-    share = n / np.maximum(profiles.sizes[matches.cluster[row]], 1)
-    rate = graph.holders[identifier] / graph.n_accounts
-    said = np.log2(np.maximum(share, 1e-300) / rate)
-    keep = np.flatnonzero((n >= 2) & (said >= config.min_bits))
-    order = keep[np.lexsort((identifier[keep], -said[keep], row[keep]))]
-    first = np.flatnonzero(np.diff(row[order], prepend=-1))
-    return row[order][first], identifier[order][first]
+) -> tuple[Ints, Ints, Ints]:
+    """Return matches' rows, the strongest identifier of the cause that each has in common.
+
+    And how many of the cluster's members hold it.
+    """
+    account, held = edges["account"].to_numpy(), edges["identifier"].to_numpy()
+    of_cause = (graph.family_codes == cause)[held]
+    found = compile_kernel(_find_strongest)(
+        find_starts(account[of_cause], graph.n_accounts),
+        held[of_cause],
+        matches.account,
+        matches.cluster,
+        profiles.starts,
+        profiles.cluster,
+        profiles.n,
+        profiles.sizes,
+        graph.holders / graph.n_accounts,
+        np.exp2(config.min_bits),
+    )
+    return tuple(found)
+
+
+def _find_strongest(
+    starts: Any,
+    identifiers: Any,
+    account: Any,
+    cluster: Any,
+    profile_starts: Any,
+    profile_cluster: Any,
+    profile_n: Any,
+    sizes: Any,
+    rate: Any,
+    least: float,
+) -> Any:
+    """Find the identifier that is most commoner in the row's cluster than elsewhere."""
+    room = 0
+    for row in range(len(account)):
+        room += starts[account[row] + 1] > starts[account[row]]
+    rows, found = np.empty(room, np.int64), np.empty(room, np.int64)
+    n_members, n_found = np.empty(room, np.int64), 0
+    for row in range(len(account)):
+        best, c = 0.0, cluster[row]
+        for p in range(starts[account[row]], starts[account[row] + 1]):
+            i = identifiers[p]
+            low, high = profile_starts[i], profile_starts[i + 1]
+            q = low + np.searchsorted(profile_cluster[low:high], c)
+            if q == high or profile_cluster[q] != c or profile_n[q] < 2:
+                continue
+            times = profile_n[q] / sizes[c] / rate[i]
+            if times >= least and times > best:
+                best = times
+                rows[n_found], found[n_found], n_members[n_found] = row, i, profile_n[q]
+        n_found += best > 0
+    return rows[:n_found], found[:n_found], n_members[:n_found]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
+from linkage.graph import find_starts
 from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Matches",
     "Profiles",
+    "count_by_family",
     "count_members",
     "expand",
     "match_accounts",
@@ -34,7 +36,6 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
 LN2: Final = float(np.log(2))
 ALMOST_ONE: Final = 1 - 1e-9
-MIN_ROWS: Final = 1024  # room for matches at the start; it is doubled when full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ class Profiles:
         key, n = np.unique(identifier * max(len(sizes), 1) + cluster[member], return_counts=True)
         codes = key // max(len(sizes), 1)
         return cls(
-            starts=np.searchsorted(codes, np.arange(graph.n_identifiers + 1)),
+            starts=find_starts(codes, graph.n_identifiers),
             cluster=key % max(len(sizes), 1),
             n=n,
             sizes=sizes,
@@ -174,28 +175,56 @@ def match_accounts(
     """
     owner = np.repeat(np.arange(graph.n_identifiers), np.diff(profiles.starts))
     leads = profiles.n >= MIN_HOLDER_SHARE * graph.holders[owner]
+    # What no cluster uses matches nobody: the rest is numbered anew, to stand close together.
+    is_used = np.diff(profiles.starts) > 0
+    of_account, identifier = edges["account"].to_numpy(), edges["identifier"].to_numpy()
+    kept = is_used[identifier]
+    number = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+    starts = np.append(profiles.starts[:-1][is_used], len(profiles.n))
+    held = find_starts(of_account[kept], graph.n_accounts), number[identifier[kept]]
+    lead_to = np.concatenate([[0], np.cumsum(leads)])[starts], profiles.cluster[leads]
+    n_clusters = len(profiles.sizes)
     account, cluster, says = compile_kernel(_match)(
-        np.searchsorted(edges["account"].to_numpy(), np.arange(graph.n_accounts + 1)),
-        edges["identifier"].to_numpy(np.int64),
-        graph.family_codes,
-        len(graph.family_names),
-        np.concatenate([[0], np.cumsum(leads)])[profiles.starts],
-        profiles.cluster[leads],
-        profiles.starts,
+        *held,
+        graph.family_codes[is_used],
+        count_by_family(graph, edges),
+        *lead_to,
+        starts,
         profiles.cluster,
         *_weigh_rows(graph, profiles, owner),
-        len(profiles.sizes),
+        n_clusters,
         labels,
+        compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels),
     )
     return Matches(
         account=account,
         cluster=cluster,
         own=labels[account] == cluster,
-        best=says[0],
-        total=says[1],
-        joined=says[2],
-        hits=says[3],
+        best=says[0].T,
+        total=says[1].T,
+        joined=says[2].T,
+        hits=says[3].T,
     )
+
+
+def count_by_family(graph: AccountGraph, edges: pd.DataFrame) -> Ints:
+    """Return how many identifiers of each family each account has, shape (N, F)."""
+    return np.asarray(
+        compile_kernel(_count_by_family)(
+            find_starts(edges["account"].to_numpy(), graph.n_accounts),
+            edges["identifier"].to_numpy(),
+            graph.family_codes,
+            len(graph.family_names),
+        )
+    )
+
+
+def _count_by_family(starts: Any, identifiers: Any, family: Any, n_families: int) -> Any:
+    counted = np.zeros((len(starts) - 1, n_families), np.int32)
+    for a in range(len(starts) - 1):
+        for p in range(starts[a], starts[a + 1]):
+            counted[a, family[identifiers[p]]] += 1
+    return counted
 
 
 def weigh_members(
@@ -277,11 +306,29 @@ def _weigh_rows(
     return alone, surprise, joined
 
 
+def _count_matches(
+    starts: Any, identifiers: Any, lead_starts: Any, lead_cluster: Any, n_clusters: int, labels: Any
+) -> int:
+    """Count the rows that :func:`_match` makes."""
+    n_rows, last = 0, np.full(n_clusters, -1, np.int64)
+    for a in range(len(starts) - 1):
+        if labels[a] >= 0:
+            last[labels[a]] = a
+            n_rows += 1
+        for p in range(starts[a], starts[a + 1]):
+            i = identifiers[p]
+            for q in range(lead_starts[i], lead_starts[i + 1]):
+                if last[lead_cluster[q]] != a:
+                    last[lead_cluster[q]] = a
+                    n_rows += 1
+    return n_rows
+
+
 def _match(  # noqa: PLR0912 - one compiled loop
     starts: Any,
     identifiers: Any,
     family: Any,
-    n_families: int,
+    degree: Any,
     lead_starts: Any,
     lead_cluster: Any,
     profile_starts: Any,
@@ -291,18 +338,15 @@ def _match(  # noqa: PLR0912 - one compiled loop
     joined: Any,
     n_clusters: int,
     labels: Any,
+    room: int,
 ) -> Any:
     """Go through accounts, their identifiers, and the clusters that use those."""
-    n_accounts, room, n_rows = len(starts) - 1, MIN_ROWS, 0
+    n_accounts, n_rows, n_families = len(starts) - 1, 0, degree.shape[1]
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
-    says = np.zeros((4, room, n_families), np.float32)  # best, total, joined, hits
+    says = np.zeros((4, n_families, room), np.float32)  # best, total, joined, hits
     slot, touched = np.full(n_clusters, -1, np.int64), np.empty(n_clusters, np.int64)
     for a in range(n_accounts):
         own, n_touched = labels[a], 0
-        degree = np.zeros(n_families)
-        for p in range(starts[a], starts[a + 1]):
-            degree[family[identifiers[p]]] += 1
-        tries = np.log2(np.maximum(degree, 1))
         if own >= 0:
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
@@ -313,15 +357,9 @@ def _match(  # noqa: PLR0912 - one compiled loop
                     slot[c] = n_touched
                     touched[n_touched] = c
                     n_touched += 1
-        while n_rows + n_touched > room:
-            more_accounts, more_clusters = (
-                np.empty(2 * room, np.int64),
-                np.empty(2 * room, np.int64),
-            )
-            more_says = np.zeros((4, 2 * room, n_families), np.float32)
-            more_accounts[:room], more_clusters[:room] = accounts, clusters
-            more_says[:, :room] = says
-            accounts, clusters, says, room = more_accounts, more_clusters, more_says, 2 * room
+        if n_touched == 0:
+            continue
+        tries = np.log2(np.maximum(degree[a], 1))
         for s in range(n_touched):
             accounts[n_rows + s], clusters[n_rows + s] = a, touched[s]
         for p in range(starts[a], starts[a + 1]):
@@ -343,11 +381,11 @@ def _match(  # noqa: PLR0912 - one compiled loop
                 bits = min(alone[itself, q], most)
                 if bits > 0:
                     row = n_rows + slot[c]
-                    says[0, row, f] = max(says[0, row, f], bits)
-                    says[1, row, f] += bits
-                    says[2, row, f] += max(min(joined[itself, q], most), 0)
-                    says[3, row, f] += 1
+                    says[0, f, row] = max(says[0, f, row], bits)
+                    says[1, f, row] += bits
+                    says[2, f, row] += max(min(joined[itself, q], most), 0)
+                    says[3, f, row] += 1
         for s in range(n_touched):
             slot[touched[s]] = -1
         n_rows += n_touched
-    return accounts[:n_rows], clusters[:n_rows], says[:, :n_rows]
+    return accounts, clusters, says

@@ -9,7 +9,7 @@ import numpy as np
 
 from linkage.attribution.customers import find_aimless
 from linkage.attribution.likelihood import calibrate_families, keep_independent
-from linkage.attribution.profiles import Profiles, match_accounts
+from linkage.attribution.profiles import Profiles, count_by_family, match_accounts
 from linkage.attribution.scores import Scores
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def score_accounts(
     )
     sets = graph.list_independent(config.dependent_families)
     bits = keep_independent(said, sets)
-    bits += np.maximum(np.minimum(said, 0), np.log2(config.evading))
+    for family in range(bits.shape[1]):
+        bits[:, family] += np.maximum(np.minimum(said[:, family], 0), np.log2(config.evading))
     members = np.maximum(profiles.sizes[matches.cluster] - matches.own, 1)
     score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
     score += _penalise_silence(graph, edges, matches, profiles.sizes, config)
@@ -131,12 +132,12 @@ def _penalise_silence(
     graph: AccountGraph, edges: pd.DataFrame, matches: Matches, sizes: Ints, config: MethodConfig
 ) -> Floats:
     """Return the (negative) bits of families in which an account shares nothing of its cluster."""
-    n_families = len(graph.family_names)
-    shared = np.zeros((len(sizes), n_families))
-    np.add.at(shared, matches.cluster[matches.own], matches.hits[matches.own] > 0)
-    lost = np.log2(1 - (shared + 0.5) / (sizes[:, None] + 1))
-    known = np.zeros((graph.n_accounts, n_families), bool)
-    known[edges["account"], graph.family_codes[edges["identifier"].to_numpy()]] = True
-    silent = known[matches.account] & (matches.hits <= 0)
-    lost = np.maximum(lost, np.log2(config.evading))
-    return np.asarray((lost[matches.cluster] * silent).sum(axis=1))
+    known = count_by_family(graph, edges) > 0
+    silence, least = np.zeros(len(matches.account)), np.log2(config.evading)
+    for family in range(len(graph.family_names)):
+        silent = matches.hits[:, family] <= 0
+        shared = np.bincount(matches.cluster[matches.own & ~silent], minlength=len(sizes))
+        lost = np.maximum(np.log2(1 - (shared + 0.5) / (sizes + 1)), least)
+        silent &= known[:, family][matches.account]
+        silence += lost[matches.cluster] * silent
+    return silence
