@@ -25,6 +25,7 @@ from linkage.groups import (
     make_tables,
     number_kinds,
 )
+from linkage.kernels import compile_kernel
 from linkage.prompts import TEMPLATES
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
@@ -36,7 +37,7 @@ from linkage.refusals import (
     remove_refused,
     require_usable,
 )
-from linkage.singles import ALONE, count_fingerprints, hold_fingerprints
+from linkage.singles import ALONE, UNKNOWN_TIME, Held, count_fingerprints, hold_fingerprints
 from linkage.sources import open_sources
 
 __all__ = ["Observed", "SourceInfo", "observe"]
@@ -47,6 +48,8 @@ Progress = Callable[[str], None]
 TEMPLATE: Final = -2  # in place of a raw kind; -1 is one that is none
 PROMPT_BATCH_ROWS: Final = 8_192  # prompts are long: a batch of them must fit into memory
 
+TIME: Final = pa.timestamp("us")
+LATEST: Final = np.iinfo(np.int64).max
 UTC: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -193,13 +196,14 @@ def observe(
     if find_templates is not None:
         tell("finding templates in prompts")
         long_prompts, templates = hold_templates(engine, readings, config, find_templates)
-    alone = ALONE.empty_table()
+    alone, held = ALONE.empty_table(), None
     if not keep_alone:
         tell("reading shared fingerprints")
-        alone = hold_fingerprints(engine, readings, kinds, config, fingerprints)
+        alone, held = hold_fingerprints(engine, readings, kinds, config, fingerprints)
         del fingerprints
     tell("counting edges")
-    tables = _assemble(engine, readings, kinds, config)
+    tables = _assemble(engine, readings, kinds, config, held)
+    del held
     tell("looking up what was refused")
     refused = [
         find_refused(engine, reading, kinds, config, with_prompts=i in long_prompts)
@@ -369,7 +373,7 @@ def _number_rows(table: pa.Table) -> pa.Table:
 
 
 def _assemble(
-    engine: Engine, readings: list[Reading], kinds: list[str], config: Config
+    engine: Engine, readings: list[Reading], kinds: list[str], config: Config, held: Held | None
 ) -> dict[str, pa.Table]:
     """Build the tables of the result."""
     events = list_sources(readings, "events")
@@ -380,11 +384,16 @@ def _assemble(
     seen = engine.query(SEEN.format(**words))
     engine.unregister("value_codes")
     engine.drop("raw", "meanings", "account_rows", "attributes")  # as large as what they became
-    columns = dict(zip(seen.column_names, seen.columns, strict=True))
-    del seen, codes
-    edges = _merge_edges(columns, len(identifiers))
+    columns = _get_columns(seen)
+    del seen
+    if held is not None:
+        more = _get_held(held, codes.filter(pc.equal(codes.column("raw_kind"), words["prompt"])))
+        del held
+        columns = {name: np.concatenate([columns[name], more.pop(name)]) for name in list(columns)}
+    del codes
+    edges = _merge_edges(columns, len(accounts))
     engine.unregister("account_ids")
-    identifiers, edges, held = _drop_unheld(identifiers, edges)
+    identifiers, edges, n_accounts = _drop_unheld(identifiers, edges)
     families = [config.get_kind(kind).family for kind in kinds]
     number = identifiers.column("kind")
     named = pa.table(
@@ -392,7 +401,7 @@ def _assemble(
             "kind": pc.take(pa.array(kinds), number),
             "value": identifiers.column("value"),
             "family": pc.take(pa.array(families), number),
-            "n_accounts": pa.array(held, pa.int64()),
+            "n_accounts": pa.array(n_accounts, pa.int64()),
         }
     )
     return {"accounts": _mark_utc(accounts), "identifiers": named, "edges": _mark_utc(edges)}
@@ -416,52 +425,85 @@ def _number_identifiers(meanings: pa.Table) -> tuple[pa.Table, pa.Table]:
     return meanings.select(["kind", "value"]).filter(pa.array(is_new)), codes
 
 
-def _merge_edges(seen: dict[str, pa.ChunkedArray], n_identifiers: int) -> pa.Table:
+def _get_columns(seen: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
+    """Return columns as numbers, times in microseconds.
+
+    Where no time was given, the largest stands for the first one, and the smallest for the last.
+    """
+    columns = {name: seen.column(name).to_numpy() for name in ("account", "identifier", "count")}
+    for name, unknown in (("first_seen", LATEST), ("last_seen", UNKNOWN_TIME)):
+        times = pc.fill_null(seen.column(name).cast(pa.int64()), unknown)
+        columns[name] = times.to_numpy()
+    return columns
+
+
+def _get_held(held: Held, codes: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the same of fingerprints; ``codes`` are of the raw values of their kind."""
+    key = codes.column("raw_key").to_numpy()
+    place = np.minimum(np.searchsorted(held.keys, key), len(held.keys) - 1)
+    is_held = held.keys[place] == key
+    code = np.zeros(len(held.keys), np.int32)
+    code[place[is_held]] = codes.column("code").to_numpy()[is_held]
+    return {
+        "account": held.account,
+        "identifier": code[held.place],
+        "count": held.n,
+        "first_seen": np.where(held.first_seen == UNKNOWN_TIME, LATEST, held.first_seen),
+        "last_seen": held.last_seen,
+    }
+
+
+def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.Table:
     """Add up the rows of each account and identifier, and sort them.
 
     Parameters
     ----------
-    seen : dict of pyarrow.ChunkedArray
-        account, identifier (codes), count, first_seen, last_seen; used up, since there may be so
-        many of them that two copies are too many.
-    n_identifiers : int
+    seen : dict of array
+        account, identifier (codes, int32), count, first_seen, last_seen; used up, since there may
+        be so many of them that two copies are too many.
+    n_accounts : int
     """
-    key = seen.pop("account").to_numpy() * np.int64(n_identifiers)
-    key += seen.pop("identifier").to_numpy()
-    order = np.argsort(key)
-    key = key[order]
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    key = key[starts]
-    account = key // max(n_identifiers, 1)
-    key -= account * n_identifiers
-    edges = {"account": account.astype(np.int32), "identifier": key.astype(np.int32)}
-    del key, account
-    # Where no time was given, the largest stands for the first one, and the smallest for the last.
+    order, starts = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts)
+    edges = {}
     for name, ufunc, unknown in (
-        ("count", np.add, 0),
-        ("first_seen", np.minimum, np.iinfo(np.int64).max),
-        ("last_seen", np.maximum, np.iinfo(np.int64).min),
+        ("account", np.minimum, None),
+        ("identifier", np.minimum, None),
+        ("count", np.add, None),
+        ("first_seen", np.minimum, LATEST),
+        ("last_seen", np.maximum, UNKNOWN_TIME),
     ):
-        edges[name] = _reduce(seen.pop(name), order, starts, ufunc, unknown)
+        column = seen.pop(name)[order]
+        if len(starts) < len(order):
+            column = ufunc.reduceat(column, starts)
+        edges[name] = pa.array(column)
+        if unknown is not None:
+            mask = column == unknown
+            edges[name] = pa.array(column, mask=mask if mask.any() else None).cast(TIME)
     return pa.table(edges)
 
 
-def _reduce(
-    column: pa.ChunkedArray,
-    order: np.ndarray[tuple[int], np.dtype[np.int64]],
-    starts: np.ndarray[tuple[int], np.dtype[np.int64]],
-    ufunc: np.ufunc,
-    unknown: int,
-) -> pa.Array:
-    """Reduce runs of a column; null where all of a run is null."""
-    numbers = column.cast(pa.int64())
-    if column.null_count:
-        numbers = pc.fill_null(numbers, unknown)
-    reduced = numbers.to_numpy()[order]
-    if len(starts) < len(order):
-        reduced = ufunc.reduceat(reduced, starts)
-    mask = reduced == unknown if column.null_count else None
-    return pa.array(reduced, pa.int64(), mask=mask).cast(column.type)
+def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
+    """Return rows in the order of account and identifier, and where each pair begins."""
+    begins = np.zeros(n_accounts + 1, np.int64)
+    for row in range(len(account)):
+        begins[account[row] + 1] += 1
+    begins = np.cumsum(begins)
+    filled, order = begins[:-1].copy(), np.empty(len(account), np.int64)
+    for row in range(len(account)):
+        order[filled[account[row]]] = row
+        filled[account[row]] += 1
+    starts, n_starts = np.empty(len(account), np.int64), 0
+    for a in range(n_accounts):
+        begin, end = begins[a], begins[a + 1]
+        rows = order[begin:end].copy()
+        codes = identifier[rows]
+        by_code = np.argsort(codes)
+        for k in range(end - begin):
+            order[begin + k] = rows[by_code[k]]
+            if k == 0 or codes[by_code[k]] != codes[by_code[k - 1]]:
+                starts[n_starts] = begin + k
+                n_starts += 1
+    return order, starts[:n_starts].copy()
 
 
 def _drop_unheld(

@@ -28,11 +28,20 @@ if TYPE_CHECKING:
     from linkage.engine import Engine
     from linkage.readings import Reading
 
-__all__ = ["ALONE", "Fingerprints", "count_fingerprints", "hold_fingerprints"]
+__all__ = [
+    "ALONE",
+    "UNKNOWN_TIME",
+    "Fingerprints",
+    "Held",
+    "count_fingerprints",
+    "hold_fingerprints",
+]
 
 Keys = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
 Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
+# Fingerprint, account, rows, first and last time.
+Rows = tuple[Ints, Ints, Counts, Counts, Counts]
 
 ALONE: Final = pa.schema(
     [("account", pa.int32()), ("kind", pa.string()), ("n", pa.int64()), ("count", pa.int64())]
@@ -44,6 +53,8 @@ BATCH_ROWS: Final = 262_144
 MAX_ROWS: Final = 1 << 26
 PILES: Final = 1024  # by the upper 10 bits of the key; one of them fits into a core's own cache
 MAX_UNGROUPED: Final = 1 << 23  # rows of shared fingerprints, before they are added up
+
+SLICES: Final = 8  # in which they are added up, so that there is no second copy of all
 
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
 
@@ -68,12 +79,7 @@ FROM (
 ) AS known
 """
 
-INSERT_KEPT: Final = """
-INSERT INTO raw
-SELECT {source}, {prompt}, account, key, n, make_timestamp(nullif(first_seen, {unknown})),
-    make_timestamp(nullif(last_seen, {unknown}))
-FROM kept
-"""
+CODES: Final = "SELECT key, code FROM account_codes"
 
 MAKE_TEXTS: Final = "CREATE TABLE kept_texts (key UBIGINT, value VARCHAR)"
 
@@ -121,6 +127,30 @@ class Fingerprints:
     numbers: tuple[Keys, Ints]
     piles: list[tuple[Keys, Ints, Counts]]
     n_parts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Who was seen with which fingerprint, of those that are kept.
+
+    Attributes
+    ----------
+    keys : array of uint64
+        Of the fingerprints, sorted.
+    account : array of int32
+        Codes of accounts, a row an account and a fingerprint of a source.
+    place : array of int32
+        The fingerprint's place in ``keys``.
+    n, first_seen, last_seen : array of int64
+        Rows of the source; microseconds since 1970, `UNKNOWN_TIME` where none is given.
+    """
+
+    keys: Keys
+    account: Ints
+    place: Ints
+    n: Counts
+    first_seen: Counts
+    last_seen: Counts
 
 
 def count_fingerprints(
@@ -171,8 +201,8 @@ def hold_fingerprints(
     kinds: list[str],
     config: Config,
     found: Fingerprints | None,
-) -> pa.Table:
-    """Append the prompt fingerprints that may be shared to `raw` and `meanings`.
+) -> tuple[pa.Table, Held | None]:
+    """Read the prompt fingerprints that may be shared, and append them to `meanings`.
 
     Parameters
     ----------
@@ -189,12 +219,14 @@ def hold_fingerprints(
 
     Returns
     -------
-    pyarrow.Table
+    alone : pyarrow.Table
         `ALONE`: of each account, how many fingerprints were left out that it alone holds, and how
         often they were seen; sorted.
+    held : Held or None
+        None where there are none.
     """
     if found is None:
-        return ALONE.empty_table()
+        return ALONE.empty_table(), None
     prompt = kinds.index(FINGERPRINTS)
     known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy().copy()
     counts = np.zeros((len(found.accounts), 2), np.int64)  # fingerprints, and rows
@@ -212,14 +244,13 @@ def hold_fingerprints(
         key, number, n_rows = least
         keys = np.array([key], np.uint64)
         counts[number] -= 1, n_rows
-    if len(keys):
-        _read_kept(engine, readings, prompt, found, keys)
+    held = _read_kept(engine, readings, prompt, found, keys) if len(keys) else None
     alone = pa.table({"key": found.accounts, "n": counts[:, 0], "count": counts[:, 1]})
     engine.register("alone", alone.filter(pa.array(counts[:, 0] > 0)))
     table = engine.query(SUM_ALONE)
     engine.unregister("alone")
     kind = pa.array([FINGERPRINTS] * len(table), pa.string())
-    return table.add_column(1, "kind", kind).cast(ALONE)
+    return table.add_column(1, "kind", kind).cast(ALONE), held
 
 
 def _deal(
@@ -288,16 +319,16 @@ def _count_piles(
 
 def _read_kept(
     engine: Engine, readings: list[Reading], prompt: int, found: Fingerprints, keys: Keys
-) -> None:
-    """Append fingerprints that are kept to `raw` and `meanings`."""
+) -> Held:
+    """Read who was seen with fingerprints that are kept; append these to `meanings`."""
     table, is_new = _make_table(len(keys)), np.ones(len(keys), bool)
     bits = np.zeros(len(table[0]) // 2, np.uint8)  # as many bits as four times the slots
     compile_kernel(_enter_keys)(keys, *table)
     compile_kernel(_set_bits)(keys, bits)
     engine.drop("kept_texts")
     engine.execute(MAKE_TEXTS)
+    groups = _Groups(len(keys))
     for i in found.slots:
-        groups = _Groups(len(found.accounts))
         for batch in _scan(engine, readings, found, i, with_time=True):
             accounts, hashes = _get_keys(batch)
             place, number = np.empty((2, len(hashes)), np.int32)
@@ -306,64 +337,85 @@ def _read_kept(
             n = compile_kernel(_find_kept)(
                 accounts, hashes, bits, *table, *found.numbers, is_new, row, place, number, is_first
             )
-            seen = pc.fill_null(batch.column("seen"), UNKNOWN_TIME)
-            groups.add(place[:n], number[:n], np.asarray(seen)[row[:n]])
+            seen = np.asarray(pc.fill_null(batch.column("seen"), UNKNOWN_TIME))
+            groups.add(place[:n].copy(), number[:n].copy(), seen[row[:n]])
             if is_first.any():
                 first = pa.array(is_first)
                 texts = [batch.column(name).filter(first) for name in ("key", "value")]
                 insert(engine, "kept_texts", texts)
-        which, who, n_rows, first_seen, last_seen = groups.finish()
-        kept = {"account": found.accounts[who], "key": keys[which], "n": n_rows}
-        engine.register("kept", pa.table(kept | {"first_seen": first_seen, "last_seen": last_seen}))
-        engine.execute(INSERT_KEPT.format(source=i, prompt=prompt, unknown=UNKNOWN_TIME))
-        engine.unregister("kept")
     engine.execute(MEAN_ITSELF.format(prompt=prompt))
     engine.drop("kept_texts")
+    place, number, n_rows, first_seen, last_seen = groups.finish()
+    codes = engine.query(CODES)
+    code = np.full(len(found.accounts), -1, np.int32)
+    of = np.searchsorted(found.accounts, codes.column("key").to_numpy())
+    code[of] = codes.column("code").to_numpy()
+    account = code[number]
+    kept = slice(None) if (account >= 0).all() else account >= 0  # the others are refused
+    return Held(
+        keys=keys,
+        account=account[kept],
+        place=place[kept],
+        n=n_rows[kept],
+        first_seen=first_seen[kept],
+        last_seen=last_seen[kept],
+    )
 
 
 class _Groups:
     """Adds up rows by fingerprint and account as they come."""
 
-    def __init__(self, n_accounts: int) -> None:
-        self.n_accounts = n_accounts
-        self.parts: list[tuple[Counts, Counts, Counts, Counts]] = []  # key, rows, first, last
-        self.n_ungrouped = 0
+    def __init__(self, n_fingerprints: int) -> None:
+        self.n_fingerprints = n_fingerprints
+        self.rows: list[tuple[Ints, Ints, Counts]] = []  # place, number of the account, time
+        self.n_rows = 0
+        none, nobody = np.empty(0, np.int64), np.empty(0, np.int32)
+        self.groups: Rows = nobody, nobody, none, none, none
 
     def add(self, place: Ints, number: Ints, seen: Counts) -> None:
         """Add rows."""
-        key = place.astype(np.int64) * self.n_accounts + number
-        self.parts.append((key, np.ones(len(key), np.int64), seen, seen))
-        self.n_ungrouped += len(key)
-        if self.n_ungrouped > MAX_UNGROUPED:
+        self.rows.append((place, number, seen))
+        self.n_rows += len(place)
+        # As many as there are groups, or all would be sorted again and again.
+        if self.n_rows > max(MAX_UNGROUPED, len(self.groups[0])):
             self.group()
 
     def group(self) -> None:
         """Make one row of those of one fingerprint and account."""
-        key, rows, first, last = (
-            np.concatenate(column) for column in zip(*self.parts, strict=True)
-        )
-        order = np.argsort(key)
-        key = key[order]
-        starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])[: len(key)])
-        self.parts = [
-            (
-                key[starts],
-                np.add.reduceat(rows[order], starts) if len(key) else rows,
-                np.minimum.reduceat(first[order], starts) if len(key) else first,
-                np.maximum.reduceat(last[order], starts) if len(key) else last,
+        parts: list[tuple[Any, ...]] = [self.groups]
+        parts += [(place, who, None, at, at) for place, who, at in self.rows]
+        found: list[Rows] = []
+        for k in range(SLICES):
+            low, high = (self.n_fingerprints * end // SLICES for end in (k, k + 1))
+            inside = [(place >= low) & (place < high) for place, *_ in parts]
+            place, number, n, first, last = (
+                np.concatenate(
+                    [
+                        np.ones(np.count_nonzero(rows), np.int64)
+                        if part[column] is None
+                        else part[column][rows]
+                        for part, rows in zip(parts, inside, strict=True)
+                    ]
+                )
+                for column in range(5)
             )
-        ]
-        self.n_ungrouped = 0
+            kept = compile_kernel(_add_up)(place - low, number, n, first, last, high - low)
+            found.append((place[kept], number[kept], n[kept], first[kept], last[kept]))
+        places, numbers, *counts = zip(*found, strict=True)
+        n_rows, first_seen, last_seen = (np.concatenate(column) for column in counts)
+        self.groups = (
+            np.concatenate(places),
+            np.concatenate(numbers),
+            n_rows,
+            first_seen,
+            last_seen,
+        )
+        self.rows, self.n_rows = [], 0
 
-    def finish(self) -> tuple[Counts, Counts, Counts, Counts, Counts]:
+    def finish(self) -> Rows:
         """Return fingerprint, account, rows, first and last time; sorted by the first two."""
-        if not self.parts:
-            empty = np.empty(0, np.int64)
-            return empty, empty, empty, empty, empty
         self.group()
-        key, rows, first, last = self.parts[0]
-        place, number = np.divmod(key, self.n_accounts)
-        return place, number, rows, first, last
+        return self.groups
 
 
 def _scan(
@@ -513,6 +565,33 @@ def _count_runs(
             n_shared += 1
         start = end
     return n_shared
+
+
+def _add_up(place: Any, number: Any, n: Any, first: Any, last: Any, n_places: int) -> Any:
+    """Add up rows of one place and number into the first of them; return these, sorted by both."""
+    starts = np.zeros(n_places + 1, np.int64)
+    for row in range(len(place)):
+        starts[place[row] + 1] += 1
+    starts = np.cumsum(starts)
+    filled, order = starts[:-1].copy(), np.empty(len(place), np.int64)
+    for row in range(len(place)):
+        order[filled[place[row]]] = row
+        filled[place[row]] += 1
+    kept, n_kept = np.empty(len(place), np.int64), 0
+    for k in range(n_places):
+        rows = order[starts[k] : starts[k + 1]]
+        rows = rows[np.argsort(number[rows])]
+        for p in range(len(rows)):
+            row = rows[p]
+            if p and number[row] == number[kept[n_kept - 1]]:
+                into = kept[n_kept - 1]
+                n[into] += n[row]
+                first[into] = min(first[into], first[row])
+                last[into] = max(last[into], last[row])
+            else:
+                kept[n_kept] = row
+                n_kept += 1
+    return kept[:n_kept]
 
 
 def _find_kept(
