@@ -15,6 +15,8 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from linkage.graph import find_starts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -73,22 +75,27 @@ def find_communities(
     labels = np.full(n_accounts, -1, np.int64)
     if edges.empty and pairs.empty:
         return labels
-    identifiers, local = np.unique(edges["identifier"].to_numpy(), return_inverse=True)
-    tied = np.concatenate([edges["account"], pairs["left"], pairs["right"]]).astype(np.int64)
-    accounts, row = np.unique(tied, return_inverse=True)
+    identifiers, local = _number_anew(edges["identifier"].to_numpy())
+    accounts, row = _number_anew(np.concatenate([edges["account"], pairs["left"], pairs["right"]]))
     weights = np.concatenate([edges["bits"], pairs["bits"]]).astype(np.float64)
     source, left, right = np.split(row, [len(edges), len(edges) + len(pairs)])
     source, target = np.concatenate([source, left]), np.concatenate([len(accounts) + local, right])
     n_nodes = len(accounts) + len(identifiers)
     adjacency = sparse.coo_array((weights, (source, target)), shape=(n_nodes, n_nodes))
-    _, component = connected_components(adjacency, directed=False)
+    n_components, component = connected_components(adjacency, directed=False)
+    by_component = np.argsort(component, kind="stable")
+    starts = find_starts(component[by_component], n_components)
+    place = np.empty(n_nodes, np.int64)  # of a node in its component
+    place[by_component] = np.arange(n_nodes) - starts[component[by_component]]
     part = np.zeros(n_nodes, np.int64)
     order = np.argsort(component[source], kind="stable")
     cuts = np.flatnonzero(np.diff(component[source][order])) + 1
     for rows in np.split(order, cuts):
-        nodes, ends = np.unique(np.concatenate([source[rows], target[rows]]), return_inverse=True)
+        number = component[source[rows[0]]]
+        nodes = by_component[starts[number] : starts[number + 1]]
+        ends = place[source[rows]], place[target[rows]]
         with _own_random_stream(seed):
-            part[nodes] = _run_leiden(len(nodes), ends.reshape(2, -1).T, weights[rows], resolution)
+            part[nodes] = _run_leiden(len(nodes), ends, weights[rows], resolution)
     labels[accounts] = _number_by_first(
         component[: len(accounts)].astype(np.int64), part[: len(accounts)]
     )
@@ -155,12 +162,20 @@ def separate_communities(
     return separated
 
 
+def _number_anew(codes: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct codes, sorted, and the place of each among them."""
+    is_used = np.bincount(codes.astype(np.int64)) > 0
+    number = np.cumsum(is_used) - 1
+    return np.flatnonzero(is_used), number[codes.astype(np.int64)]
+
+
 def _run_leiden(
-    n_nodes: int, edges: Ints, weights: np.ndarray[Any, Any], resolution: float
+    n_nodes: int, ends: tuple[Ints, Ints], weights: np.ndarray[Any, Any], resolution: float
 ) -> Ints:
     import igraph
 
-    graph = igraph.Graph(n=n_nodes, edges=list(map(tuple, edges.tolist())))
+    edges = list(zip(ends[0].tolist(), ends[1].tolist(), strict=True))
+    graph = igraph.Graph(n=n_nodes, edges=edges)
     found = graph.community_leiden(
         objective_function="modularity",
         weights=weights.tolist(),
