@@ -16,8 +16,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -42,6 +42,7 @@ STAGES: Final = [
     "communities",
     "attribution",
     "significance",
+    "hierarchy",
     "describe",
 ]
 
@@ -106,10 +107,6 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_gb: float
-
-    def __str__(self) -> str:
-        """Write three cells of a table."""
-        return f"{self.wall_s:.1f} | {self.cpu_s:.1f} | {self.peak_gb:.2f}"
 
 
 def shrink_world(accounts: int) -> World:
@@ -239,50 +236,79 @@ def find_exponent(sizes: Sequence[int], costs: Sequence[float]) -> float:
     return float(np.log(costs[-1] / costs[-2]) / np.log(sizes[-1] / sizes[-2]))
 
 
-def measure(accounts: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything on one size."""
-    place = make_world(args.folder, accounts, args.prompts)
-    case = args.folder / f"case-{accounts}-{args.prompts}"
-    yardstick = run_yardstick(place, args.threads, args.limit_s)
-    options = ["--threads", str(args.threads), *shlex.split(args.options)]
-    cost, manifest = run_linkage(place, case, options, args.limit_s)
-    peers = {}
-    if not args.no_peers:
-        for name, script in PEERS.items():
-            words = [sys.executable, "-c", script, str(case / "observations.parquet")]
-            peers[name] = run_process(words, args.peer_limit_s)[0]
-    found = score(case, place)
+def measure(accounts: int, args: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any]:
+    """Measure everything on one size, but for what is known already."""
+    place = make_world(args.folder, accounts, "fingerprints")
+    row: dict[str, Any] = {"accounts": accounts}
+
+    def note(name: str, make: Callable[[], dict[str, Any]]) -> None:
+        key = f"{accounts} {name}"
+        if key not in known:
+            known[key] = make()
+            args.notes.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            print(key, json.dumps(known[key]), flush=True)
+        row[name] = known[key]
+
+    note("yardstick", lambda: asdict(run_yardstick(place, args.threads, args.limit_s)))
+    note("linkage", lambda: run_once(place, args, [], peers=accounts <= args.peers_up_to))
+    if accounts == max(args.accounts):
+        limit = args.memory_limit
+        if limit:
+            note(f"linkage --memory-limit {limit}",
+                 lambda: run_once(place, args, ["--memory-limit", limit]))  # fmt: skip
+        if args.text:
+            text = make_world(args.folder, accounts, "text")
+            note("linkage, prompts as text", lambda: run_once(text, args, []))
+    return row
+
+
+def run_once(
+    place: Path, args: argparse.Namespace, options: Sequence[str], *, peers: bool = False
+) -> dict[str, Any]:
+    """Run linkage once; return what it took, by stage, and what it found."""
+    case = args.folder / f"case-{place.name}"
+    words = ["--threads", str(args.threads), *shlex.split(args.options), *options]
+    cost, manifest = run_linkage(place, case, words, args.limit_s)
+    beside: dict[str, Any] = {}
+    for name, script in PEERS.items() if peers else ():
+        words = [sys.executable, "-c", script, str(case / "observations.parquet")]
+        found = run_process(words, args.peer_limit_s)[0]
+        beside[name] = asdict(found) if found else None
+    said = {
+        **asdict(cost),
+        "stages": manifest["stages"],
+        "n_events": sum(s["rows"] for s in manifest["inputs"] if s["table"] == "events"),
+        "found": score(case, place),
+        "peers": beside,
+    }
     shutil.rmtree(case)
     remove_checkpoints(case)
-    row = {"accounts": accounts, "yardstick": yardstick, "linkage": cost, "manifest": manifest}
-    print(json.dumps({"accounts": accounts, "yardstick": str(yardstick), "linkage": str(cost)}))
-    print(json.dumps({"stages": manifest["stages"], "found": found}), flush=True)
-    return row | {"peers": peers, "found": found}
+    return said
 
 
 def write_tables(rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> str:
     """Return the report."""
     sizes = [row["accounts"] for row in rows]
     lines = [
-        f"Prompts as {args.prompts}, {args.threads} threads, seed {SEED}"
+        f"Prompts as fingerprints but where text is said, {args.threads} threads, seed {SEED}"
         + (f", options `{args.options}`" if args.options else "")
-        + ". One run a size.",
+        + ". One run a line.",
         "",
         "| innocents | events | | wall s | CPU s | peak GB | CPU beside the yardstick |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        n_rows = sum(s["rows"] for s in row["manifest"]["inputs"] if s["table"] == "events")
-        head, base = f"| {row['accounts']:,} | {n_rows:,}", row["yardstick"]
-        lines.append(f"{head} | yardstick | {base} | 1.00 |")
-        lines.append(
-            f"{head} | linkage | {row['linkage']} | {row['linkage'].cpu_s / base.cpu_s:.2f} |"
-        )
-        for name, cost in row["peers"].items():
-            said = f"{cost} | - |" if cost else f"not within {args.peer_limit_s:g} s | - | - | - |"
-            lines.append(f"{head} | {name}, of what linkage read | {said}")
+        base = row["yardstick"]["cpu_s"]
+        for name in (name for name in row if name != "accounts"):
+            head = f"| {row['accounts']:,} | {row['linkage']['n_events']:,} |"
+            lines.append(f"{head} {name} | {_write_cost(row[name])} | "
+                         f"{row[name]['cpu_s'] / base:.2f} |")  # fmt: skip
+        for name, cost in row["linkage"]["peers"].items():
+            late = f"not within {args.peer_limit_s:g} s | - | -"
+            said = _write_cost(cost) if cost else late
+            lines.append(f"{head} {name}, of what linkage read | {said} | - |")
     growth = {
-        name: find_exponent(sizes, [row[name].cpu_s for row in rows])
+        name: find_exponent(sizes, [row[name]["cpu_s"] for row in rows])
         for name in ("yardstick", "linkage")
     }
     lines += [
@@ -290,27 +316,35 @@ def write_tables(rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> st
         f"Growth of CPU between the two largest sizes: accounts to the power of "
         f"{growth['linkage']:.2f} (yardstick {growth['yardstick']:.2f}).",
         "",
-        "| innocents | recall of the largest operator | precision of its cluster "
+        "| innocents | | recall of the largest operator | precision of its cluster "
         "| innocents put with strangers |",
-        "|---|---|---|---|",
+        "|---|---|---|---|---|",
     ]
-    for row in rows:
-        f = row["found"]
+    runs = [
+        (row["accounts"], name, run)
+        for row in rows
+        for name, run in row.items()
+        if name.startswith("linkage")
+    ]
+    for size, name, run in runs:
+        f = run["found"]
         lines.append(
-            f"| {row['accounts']:,} | {f['recall']:.4f} | {f['precision']:.4f} "
+            f"| {size:,} | {name} | {f['recall']:.4f} | {f['precision']:.4f} "
             f"| {f['n_strangers']:,} of {f['n_innocents']:,} |"
         )
     lines += ["", "By stage: CPU seconds, and the process's peak up to its end in GB.", ""]
-    names = [name for name in STAGES if name in rows[-1]["manifest"]["stages"]]
-    lines.append("| stage | " + " | ".join(f"{size:,}" for size in sizes) + " |")
-    lines.append("|---|" + "---|" * len(sizes))
-    for name in names:
-        cells = []
-        for row in rows:
-            stage = row["manifest"]["stages"].get(name)
-            cells.append(f"{stage['cpu_s']:.1f} / {stage['peak_gb']:.2f}" if stage else "-")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines.append("| stage | " + " | ".join(f"{size:,}, {name}" for size, name, _ in runs) + " |")
+    lines.append("|---|" + "---|" * len(runs))
+    for stage in STAGES:
+        costs = [run["stages"].get(stage) for _, _, run in runs]
+        cells = [f"{c['cpu_s']:.1f} / {c['peak_gb']:.2f}" if c else "-" for c in costs]
+        lines.append(f"| {stage} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _write_cost(cost: dict[str, Any]) -> str:
+    """Return three cells of a table."""
+    return f"{cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_gb']:.2f}"
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -323,12 +357,12 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for axes, name, unit in zip(
         figure.subplots(1, 2), ("cpu_s", "peak_gb"), ("CPU, s", "peak, GB"), strict=True
     ):
-        series = {key: [row[key] for row in rows] for key in ("linkage", "yardstick")}
-        series |= {key: [row["peers"].get(key) for row in rows] for key in rows[0]["peers"]}
+        labels = {label: None for row in rows for label in row if label != "accounts"}
+        series = {label: [row.get(label) for row in rows] for label in labels}
+        for label in rows[0]["linkage"]["peers"]:
+            series[label] = [row["linkage"]["peers"].get(label) for row in rows]
         for label, costs in series.items():
-            known = [
-                (r["accounts"], getattr(c, name)) for r, c in zip(rows, costs, strict=True) if c
-            ]
+            known = [(r["accounts"], c[name]) for r, c in zip(rows, costs, strict=True) if c]
             if known:
                 axes.plot(*zip(*known, strict=True), marker="o", label=label)
         axes.set(xscale="log", yscale="log", xlabel="innocent accounts", ylabel=unit)
@@ -343,17 +377,21 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, required=True, help="where worlds and cases stand")
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--prompts", choices=("fingerprints", "text"), default="fingerprints")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--options", default="", help="further words for linkage run")
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--memory-limit", help="run the largest size with this limit as well")
+    parser.add_argument("--text", action="store_true", help="and with prompts as text")
+    parser.add_argument("--peers-up-to", type=int, default=100_000, help="accounts")
+    parser.add_argument("--notes", type=Path, help="what stands in it is not measured again")
     parser.add_argument("--limit-s", type=float, default=3_600)
     parser.add_argument("--peer-limit-s", type=float, default=300)
     parser.add_argument("--report", type=Path, default=HERE / "results" / "scale.md")
     parser.add_argument("--figure", type=Path, default=HERE / "figures" / "scale.png")
     args = parser.parse_args(argv)
     args.folder.mkdir(parents=True, exist_ok=True)
-    rows = [measure(accounts, args) for accounts in sorted(args.accounts)]
+    args.notes = args.notes or args.folder / "notes.json"
+    known = json.loads(args.notes.read_text(encoding="utf-8")) if args.notes.is_file() else {}
+    rows = [measure(accounts, args, known) for accounts in sorted(args.accounts)]
     words = " ".join(map(str, sorted(args.accounts)))
     report = [
         "# Growth with size",
@@ -361,6 +399,8 @@ def main(argv: list[str] | None = None) -> int:
         "Made by",
         "",
         f"    python -m benchmarks.scale --folder WORLDS --accounts {words}"
+        + (f" --memory-limit {args.memory_limit}" if args.memory_limit else "")
+        + (" --text" if args.text else "")
         + (f" --options '{args.options}'" if args.options else ""),
         "",
         "The worlds are the simulator's preset `seed`, and the same in proportion. The yardstick",

@@ -161,7 +161,9 @@ class Checkpoints:
         try:
             draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.folder))
             for name, table in tables.items():
-                pq.write_table(table, draft / f"{name}.parquet", compression="zstd")
+                # Written to be read once or never: half the time of the usual, a quarter more room.
+                file = draft / f"{name}.parquet"
+                pq.write_table(table, file, compression="lz4", use_dictionary=False)
             text = json.dumps({"tables": list(tables), "said": dict(said)}, sort_keys=True)
             (draft / META).write_text(text, encoding="utf-8")
             shutil.rmtree(place, ignore_errors=True)  # damaged, or made again on purpose

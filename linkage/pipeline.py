@@ -630,7 +630,7 @@ def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
 
     Edges are sorted by codes, and codes are in the order of texts: nothing is left to sort.
     """
-    shared = graph.edges[graph.holders[graph.edges["identifier"].to_numpy()] >= 2]
+    shared = graph.edges[(graph.holders >= 2)[graph.edges["identifier"].to_numpy()]]
     identifier = shared["identifier"].to_numpy()
     named = {name: graph.identifiers[name].array for name in ("kind", "value", "family")}
     return pd.DataFrame(

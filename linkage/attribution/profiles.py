@@ -34,6 +34,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
+SEARCH_STEPS: Final = 8  # clusters of an identifier passed in the time of searching for one
 LN2: Final = float(np.log(2))
 ALMOST_ONE: Final = 1 - 1e-9
 
@@ -182,7 +183,10 @@ def match_accounts(
     number = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
     starts = np.append(profiles.starts[:-1][is_used], len(profiles.n))
     held = find_starts(of_account[kept], graph.n_accounts), number[identifier[kept]]
-    lead_to = np.concatenate([[0], np.cumsum(leads)])[starts], profiles.cluster[leads]
+    lead_to = (
+        np.concatenate([[0], np.cumsum(leads)])[starts],
+        profiles.cluster[leads].astype(np.int32),
+    )
     n_clusters = len(profiles.sizes)
     account, cluster, says = compile_kernel(_match)(
         *held,
@@ -190,8 +194,8 @@ def match_accounts(
         count_by_family(graph, edges),
         *lead_to,
         starts,
-        profiles.cluster,
-        *_weigh_rows(graph, profiles, owner),
+        profiles.cluster.astype(np.int32),
+        np.ascontiguousarray(np.stack(_weigh_rows(graph, profiles, owner)).T),
         n_clusters,
         labels,
         compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels),
@@ -333,9 +337,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
     lead_cluster: Any,
     profile_starts: Any,
     profile_cluster: Any,
-    alone: Any,
-    surprise: Any,
-    joined: Any,
+    weights: Any,
     n_clusters: int,
     labels: Any,
     room: int,
@@ -344,7 +346,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
     n_accounts, n_rows, n_families = len(starts) - 1, 0, degree.shape[1]
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
     says = np.zeros((4, n_families, room), np.float32)  # best, total, joined, hits
-    slot, touched = np.full(n_clusters, -1, np.int64), np.empty(n_clusters, np.int64)
+    slot, touched = np.full(n_clusters, -1, np.int32), np.empty(n_clusters, np.int32)
     for a in range(n_accounts):
         own, n_touched = labels[a], 0
         if own >= 0:
@@ -366,7 +368,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
             i = identifiers[p]
             low, high = profile_starts[i], profile_starts[i + 1]
             # Thousands of clusters may hold a popular identifier: these are not gone through.
-            few = high - low <= n_touched
+            few = high - low <= SEARCH_STEPS * n_touched
             for k in range(high - low if few else n_touched):
                 if few:
                     q, c = low + k, profile_cluster[low + k]
@@ -375,15 +377,15 @@ def _match(  # noqa: PLR0912 - one compiled loop
                     q = low + np.searchsorted(profile_cluster[low:high], c)
                 if q >= high or profile_cluster[q] != c or slot[c] < 0:
                     continue
-                itself = 1 if c == own else 0
+                alone, surprise, joined = weights[q, 1 if c == own else 0]
                 f = family[i]
-                most = surprise[itself, q] - tries[f]
-                bits = min(alone[itself, q], most)
+                most = surprise - tries[f]
+                bits = min(alone, most)
                 if bits > 0:
                     row = n_rows + slot[c]
                     says[0, f, row] = max(says[0, f, row], bits)
                     says[1, f, row] += bits
-                    says[2, f, row] += max(min(joined[itself, q], most), 0)
+                    says[2, f, row] += max(min(joined, most), 0)
                     says[3, f, row] += 1
         for s in range(n_touched):
             slot[touched[s]] = -1
