@@ -91,21 +91,12 @@ GROUP_ROWS: Final = """
 CREATE TABLE agreeing AS
 WITH parsed AS ({parsed}),
 good AS (SELECT *, {first} AS first_time, {last} AS last_time FROM parsed WHERE {good}),
-keyed AS (
-    SELECT hash(account) AS account{keys}, account AS text, first_time, last_time FROM good
-)
-SELECT account{names}, any_value(text) AS text, count(*) AS n,
+keyed AS (SELECT hash(account) AS account{keys}, first_time, last_time FROM good)
+SELECT account{names}, count(*) AS n,
     CAST(min(first_time) AS TIMESTAMP) AS first_time,
     CAST(max(last_time) AS TIMESTAMP) AS last_time
 FROM keyed
 GROUP BY account{names}
-"""
-
-SUM_ACCOUNTS: Final = """
-INSERT INTO account_rows
-SELECT {source}, any_value(text), account, sum(n), 0, min(first_time), max(last_time)
-FROM agreeing
-GROUP BY account
 """
 
 SUM_COLUMNS: Final = """
@@ -306,14 +297,13 @@ def group_rows(
             slots.remove(fingerprints)
             if with_fingerprints:
                 _group_columns(engine, reading, [fingerprints], kinds, words)
+        engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
         if reading.cell_rules or len(slots) < 2:
-            engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
             if slots:
                 _group_columns(engine, reading, slots, kinds, words)
             continue
         words |= _describe_slots(reading, slots, kinds)
         engine.execute(GROUP_ROWS.format(**words), source=source)
-        engine.execute(SUM_ACCOUNTS.format(**words))
         engine.execute(SUM_COLUMNS.format(**words))
         engine.drop("agreeing")
         _list_texts(engine, reading, slots, kinds, words)

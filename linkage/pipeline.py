@@ -57,6 +57,7 @@ AFTER_OVERLAPS: Final = AFTER_COMMUNITIES | {
 }
 OBSERVED: Final = ("accounts", "identifiers", "edges", "alone", "templates", "rejected")
 
+ROWS_NAMED: Final = 1 << 20  # rows whose texts are looked up in one go
 LIBRARIES: Final = ("duckdb", "igraph", "networkx", "numba", "numpy", "pandas", "pyarrow", "scipy")
 
 
@@ -189,13 +190,19 @@ def link(
     observed = replace(observed, edges=observed.edges.schema.empty_table())  # the graph has them
     strata = _find_strata(graph, settings.method)
     found = _find_clusters(graph, strata, settings, seed, clock, stages)
+    del graph
     with clock.step("describing clusters", "describe"):
         tables = _tabulate(found, settings.method)
+        counts, dependent = _count(observed, found.graph, tables), found.graph.dependent
+        shared = _select_shared(found.graph)
+        del found  # what is named below is as large as all the rest
+        tables["observations"] = _tabulate_observations(shared)
+        del shared
     result = Result(
         **tables,
         templates=observed.templates.to_pandas(),
         rejected=observed.rejected.to_pandas(),
-        manifest=_make_manifest(observed, found.graph, tables, settings, seed, clock)
+        manifest=_make_manifest(observed, counts, dependent, settings, seed, clock)
         | prompts.describe(),
     )
     if out is not None:
@@ -583,7 +590,6 @@ def _tabulate(found: _Found, method: MethodConfig) -> dict[str, pd.DataFrame]:
         "clusters": clusters.reset_index(drop=True)[SCHEMAS["clusters"].names],
         "members": members.sort_values(["cluster_id", "account_id"], ignore_index=True),
         "evidence": _tabulate_evidence(graph, evidence[evidence["bits"] > 0], number),
-        "observations": _tabulate_observations(graph),
         "kinds": found.kinds,
     }
 
@@ -625,30 +631,63 @@ def _find_edges(
     return np.searchsorted(key, account * graph.n_identifiers + identifier)
 
 
+def _select_shared(graph: AccountGraph) -> AccountGraph:
+    """Return the graph with the edges to identifiers alone that two or more accounts share."""
+    is_shared = (graph.holders >= 2)[graph.edges["identifier"].to_numpy()]
+    return replace(graph, edges=graph.edges[is_shared])
+
+
 def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
-    """Return the observations of identifiers that two or more accounts share.
+    """Return the edges as observations.
 
     Edges are sorted by codes, and codes are in the order of texts: nothing is left to sort.
     """
-    shared = graph.edges[(graph.holders >= 2)[graph.edges["identifier"].to_numpy()]]
-    identifier = shared["identifier"].to_numpy()
-    named = {name: graph.identifiers[name].array for name in ("kind", "value", "family")}
+    seen = graph.edges
+    account, identifier = seen["account"].to_numpy(), seen["identifier"].to_numpy()
     return pd.DataFrame(
         {
-            "account_id": graph.accounts["account_id"].array.take(shared["account"].to_numpy()),
-            **{name: texts.take(identifier) for name, texts in named.items()},
-            "count": shared["count"].to_numpy(),
-            "first_seen": shared["first_seen"].array,
-            "last_seen": shared["last_seen"].array,
+            "account_id": _name(graph.accounts["account_id"], account),
+            **{
+                name: _name(graph.identifiers[name], identifier)
+                for name in ("kind", "value", "family")
+            },
+            "count": seen["count"].to_numpy(),
+            "first_seen": seen["first_seen"].array,
+            "last_seen": seen["last_seen"].array,
         },
         copy=False,
     )
 
 
+def _name(texts: pd.Series[str], codes: np.ndarray[Any, Any]) -> pd.Series[str]:
+    """Return the texts of codes, part by part: there may be too many of them for a second copy."""
+    parts = [
+        pd.Series(texts.array.take(codes[begin : begin + ROWS_NAMED]))
+        for begin in range(0, max(len(codes), 1), ROWS_NAMED)
+    ]
+    named: pd.Series[str] = pd.concat(parts, ignore_index=True)
+    return named
+
+
+def _count(
+    observed: Observed, graph: AccountGraph, tables: dict[str, pd.DataFrame]
+) -> dict[str, int]:
+    """Return how many there are of everything."""
+    return {
+        "accounts": observed.accounts.num_rows,
+        "identifiers": int(graph.n_values.sum()),
+        "edges": int(graph.degrees.sum()),
+        "shared_identifiers": int((graph.holders >= 2).sum()),
+        "refusals": observed.rejected.num_rows,
+        "clusters": len(tables["clusters"]),
+        "members": len(tables["members"]),
+    }
+
+
 def _make_manifest(
     observed: Observed,
-    graph: AccountGraph,
-    tables: dict[str, pd.DataFrame],
+    counts: dict[str, int],
+    dependent: tuple[tuple[str, str], ...],
     config: Config,
     seed: int,
     clock: _Clock,
@@ -672,16 +711,8 @@ def _make_manifest(
             }
             for source in observed.sources
         ],
-        "dependent_families": [list(pair) for pair in graph.dependent],
-        "counts": {
-            "accounts": observed.accounts.num_rows,
-            "identifiers": int(graph.n_values.sum()),
-            "edges": int(graph.degrees.sum()),
-            "shared_identifiers": int((graph.holders >= 2).sum()),
-            "refusals": observed.rejected.num_rows,
-            "clusters": len(tables["clusters"]),
-            "members": len(tables["members"]),
-        },
+        "dependent_families": [list(pair) for pair in dependent],
+        "counts": counts,
         "seconds": clock.seconds,
         "stages": clock.stages,
     }
