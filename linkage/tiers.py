@@ -133,9 +133,11 @@ def describe_clusters(
 
 def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFrame) -> Flags:
     """Return which families support at least half of each cluster, shape (clusters, families)."""
-    share = pd.crosstab(families["cluster"], families["family"])
-    share = share.reindex(index=table.index, columns=range(len(graph.family_names)), fill_value=0)
-    return np.asarray(share.div(table["n_accounts"], axis=0).to_numpy() >= HALF)
+    shape = len(table), len(graph.family_names)
+    row = table.index.get_indexer(pd.Index(families["cluster"]))
+    cell = row * shape[1] + families["family"].to_numpy()
+    n = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.asarray(n / table["n_accounts"].to_numpy()[:, None] >= HALF)
 
 
 def _add_by_family(
@@ -175,16 +177,21 @@ def _measure_purpose(
     return share, np.asarray(least >= HALF), np.asarray((spent > 0) & (spent >= HALF * common))
 
 
+def _find_held(graph: AccountGraph, labels: Ints, counts: Flags) -> pd.DataFrame:
+    """Return the edges of members to identifiers that count, and the members' ``cluster``."""
+    account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
+    row = np.flatnonzero((labels >= 0)[account])
+    row = row[counts[identifier[row]]]
+    held: pd.DataFrame = graph.edges.iloc[row].assign(cluster=labels[account[row]])
+    return held
+
+
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
     """Return ``cluster``, ``identifier``, and how members use it.
 
     ``n`` (members that hold it), ``count`` (sightings), ``first_seen``, ``last_seen``.
     """
-    edges = graph.edges
-    of_family = (graph.identifiers["family"] == family).to_numpy()[edges["identifier"].to_numpy()]
-    cluster = labels[edges["account"].to_numpy()]
-    keep = of_family & (cluster >= 0)
-    held = edges.loc[keep].assign(cluster=cluster[keep])
+    held = _find_held(graph, labels, (graph.identifiers["family"] == family).to_numpy())
     used: pd.DataFrame = (
         held.groupby(["cluster", "identifier"])
         .agg(
@@ -292,11 +299,7 @@ def _cover(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str, counts: Flags
 ) -> pd.Series[float]:
     """Return the share of each cluster that holds its commonest identifier that counts."""
-    edges = graph.edges
-    cluster = labels[edges["account"].to_numpy()]
-    of_kind = (graph.identifiers["kind"] == kind).to_numpy() & counts
-    keep = of_kind[edges["identifier"].to_numpy()] & (cluster >= 0)
-    held = edges.loc[keep, ["identifier"]].assign(cluster=cluster[keep])
+    held = _find_held(graph, labels, (graph.identifiers["kind"] == kind).to_numpy() & counts)
     most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
     share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]
     return share
