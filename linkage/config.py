@@ -131,7 +131,9 @@ class MethodConfig:
     max_identifiers: int = 256  # of an account that take part: rarest and commonest in turn
     min_bits: float = 3.0  # support weaker than this, odds of 8 to 1, does not count as support
     max_family_bits: float = 16.0  # most that one family adds to an account's score
-    single_family_bits: float = 8.0  # odds needed where one family alone supports a link
+    # Odds needed where one family alone supports a link; of an account to a cluster, less as the
+    # second one comes near min_bits.
+    single_family_bits: float = 8.0
     # Share of an operator's accounts that may look like strangers in any one family: bought ones,
     # or such as send nothing but cover. No family says less than log2 of it.
     evading: float = 0.25

@@ -48,7 +48,7 @@ def corroborate_edges(
     cost is the sum over accounts of the squared number of identifiers, which is bounded.
     """
     if edges.empty or pairs.empty:
-        return edges.iloc[:0].assign(bits=np.empty(0))
+        return edges[["account", "identifier"]].iloc[:0].assign(bits=np.empty(0))
     starts = find_starts(edges["account"].to_numpy(), graph.n_accounts)
     first = find_starts(pairs["left"].to_numpy(), graph.n_identifiers)
     bits = compile_kernel(_sum_supports)(
@@ -60,7 +60,7 @@ def corroborate_edges(
         pairs["right"].to_numpy(np.int64),
         np.minimum(pairs["bits"].to_numpy(), config.max_family_bits),
     )
-    weighed = edges.assign(bits=bits)
+    weighed = edges[["account", "identifier"]].assign(bits=bits)
     return weighed[weighed["bits"] > 0].reset_index(drop=True)
 
 

@@ -238,8 +238,14 @@ def build_graph(
         accounts=accounts.to_pandas(),
         identifiers=nodes,
         edges=links,
-        alone=None if alone is None else alone.to_pandas(),
+        # Of a kind that nobody shares anything of, nothing is known to the graph.
+        alone=None if alone is None else _keep_kinds(alone.to_pandas(), nodes["kind"]),
     )
+
+
+def _keep_kinds(alone: pd.DataFrame, kinds: pd.Series[str]) -> pd.DataFrame:
+    kept: pd.DataFrame = alone[alone["kind"].isin(kinds.unique())].reset_index(drop=True)
+    return kept
 
 
 def to_networkx(nodes: pd.DataFrame, edges: pd.DataFrame) -> networkx.Graph[str]:

@@ -103,7 +103,8 @@ class Observed:
         last_seen (null where no time was given).
     alone : pyarrow.Table
         account (int32 code), kind, n, count (int64): how many further identifiers of a kind an
-        account has that nobody else holds, and how often they were seen; sorted.
+        account has that nobody else holds, and how often they were seen; sorted. Of prompts that
+        come as text, those that follow no shared template, each of which counts as one.
     templates : pyarrow.Table
         What was found in prompts, with the columns of `TEMPLATES`; by template_id.
     rejected : pyarrow.Table
@@ -192,15 +193,16 @@ def observe(
         require_usable(engine, readings, kinds, config)
     number_accounts(engine)
     long_prompts: set[int] = set()
-    templates = TEMPLATES.empty_table()
+    templates, others = TEMPLATES.empty_table(), ALONE.empty_table()
     if find_templates is not None:
         tell("finding templates in prompts")
-        long_prompts, templates = hold_templates(engine, readings, config, find_templates)
+        long_prompts, templates, others = hold_templates(engine, readings, config, find_templates)
     alone, held = ALONE.empty_table(), None
     if not keep_alone:
         tell("reading shared fingerprints")
         alone, held = hold_fingerprints(engine, readings, kinds, config, fingerprints)
         del fingerprints
+    alone = _add_up([alone, others])
     tell("counting edges")
     tables = _assemble(engine, readings, kinds, config, held)
     del held
@@ -251,7 +253,7 @@ WHERE {good} AND parsed.prompt <> '' AND {no_fingerprint}
 
 def hold_templates(
     engine: Engine, readings: list[Reading], config: Config, find_templates: FindTemplates
-) -> tuple[set[int], pa.Table]:
+) -> tuple[set[int], pa.Table, pa.Table]:
     """Fill `holdings` with the templates that the accounts' prompts follow.
 
     Returns
@@ -259,17 +261,24 @@ def hold_templates(
     too_long : set of int
         Sources with prompts that are too long to be read.
     templates : pyarrow.Table
+    others : pyarrow.Table
+        `ALONE`: of each account, how many of its prompts follow no template. One that follows
+        several is counted with each of them, so that there may be more.
     """
     with_prompts = [i for i, r in enumerate(readings) if "prompt" in r.source.columns.found]
     if not with_prompts:
-        return set(), TEMPLATES.empty_table()
+        return set(), TEMPLATES.empty_table(), ALONE.empty_table()
     too_long: set[int] = set()
-    batches = (
-        batch
-        for i in with_prompts
-        for batch in _stream_prompts(engine, readings, i, config, too_long)
-    )
-    templates, found = find_templates(batches)
+    n_prompts = np.zeros(engine.query(COUNT_ACCOUNTS).column("n")[0].as_py(), np.int64)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        for i in with_prompts:
+            for batch in _stream_prompts(engine, readings, i, config, too_long):
+                found = np.bincount(batch.column("account_id"), minlength=len(n_prompts))
+                np.add(n_prompts, found, out=n_prompts)
+                yield batch
+
+    templates, found = find_templates(read())
     columns = [
         found.column("account_id").cast(pa.int32()),
         found.column("template_id").cast(pa.string()),
@@ -278,7 +287,18 @@ def hold_templates(
         found.column("last_seen").cast(pa.timestamp("us")),
     ]
     insert(engine, "holdings", columns)
-    return too_long, templates
+    follow = np.bincount(columns[0], weights=columns[2], minlength=len(n_prompts))
+    n = np.maximum(n_prompts - follow.astype(np.int64), 0)
+    rest = np.flatnonzero(n)
+    others = pa.table(
+        {
+            "account": rest.astype(np.int32),
+            "kind": pa.array(["prompt"]).take(np.zeros(len(rest), np.int32)),
+            "n": n[rest],
+            "count": n[rest],
+        }
+    )
+    return too_long, templates, others.cast(ALONE)
 
 
 def _stream_prompts(
@@ -306,6 +326,8 @@ def _stream_prompts(
 # --- codes and counts --------------------------------------------------------------------------
 
 ACCOUNT_IDS: Final = "SELECT DISTINCT account_id FROM spellings ORDER BY account_id"
+
+COUNT_ACCOUNTS: Final = "SELECT count(DISTINCT code) AS n FROM account_codes"
 
 CODE_ACCOUNTS: Final = """
 INSERT INTO account_codes
@@ -370,6 +392,17 @@ def number_accounts(engine: Engine) -> None:
 def _number_rows(table: pa.Table) -> pa.Table:
     """Append a column of row numbers from 0."""
     return table.append_column("code", pa.array(np.arange(len(table), dtype=np.int32)))
+
+
+def _add_up(alone: list[pa.Table]) -> pa.Table:
+    """Add up tables of what accounts have alone, and sort them."""
+    summed = (
+        pa.concat_tables(alone)
+        .group_by(["account", "kind"])
+        .aggregate([("n", "sum"), ("count", "sum")])
+    )
+    named = summed.rename_columns(["account", "kind", "n", "count"]).cast(ALONE)
+    return named.sort_by([("account", "ascending"), ("kind", "ascending")])
 
 
 def _assemble(

@@ -24,6 +24,8 @@ __all__ = ["count_overlaps", "count_tests", "expect_overlaps", "select_edges"]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+MAX_COUNT = 1_000_000  # sightings; more of them say no more, and they fit into 32 bits
+
 MIN_ROOM = 1024  # for pairs at the start; it is doubled when full
 
 
@@ -42,23 +44,23 @@ def select_edges(graph: AccountGraph, max_identifiers: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``account`` and ``identifier``, sorted. An identifier of one holder ties nobody and is
-        dropped.
+        ``account`` and ``identifier``, sorted, and ``count``, at most ``MAX_COUNT``. An identifier
+        of one holder ties nobody and is dropped.
     """
-    account = graph.edges["account"].to_numpy(np.int32)
-    identifier = graph.edges["identifier"].to_numpy(np.int32)
-    shared = (graph.holders >= 2)[identifier]
-    account, identifier = account[shared], identifier[shared]
+    columns = {name: graph.edges[name].to_numpy(np.int32) for name in ("account", "identifier")}
+    columns["count"] = np.minimum(graph.edges["count"].to_numpy(), MAX_COUNT).astype(np.int32)
+    shared = (graph.holders >= 2)[columns["identifier"]]
+    columns = {name: column[shared] for name, column in columns.items()}
     kept = compile_kernel(_choose_in_turn)(
-        find_starts(account, graph.n_accounts),
-        identifier,
+        find_starts(columns["account"], graph.n_accounts),
+        columns["identifier"],
         graph.holders,
         graph.family_codes,
         max_identifiers,
     )
     if not kept.all():
-        account, identifier = account[kept], identifier[kept]
-    return pd.DataFrame({"account": account, "identifier": identifier}, copy=False)
+        columns = {name: column[kept] for name, column in columns.items()}
+    return pd.DataFrame(columns, copy=False)
 
 
 def _choose_in_turn(starts: Any, identifiers: Any, holders: Any, family: Any, most: int) -> Any:

@@ -34,7 +34,7 @@ from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, selec
 from linkage.pairs import link_pairs
 from linkage.prompts import MAX_EXAMPLE_CHARS, PromptHandling, derive_key
 from linkage.result import Result
-from linkage.significance import judge_clusters, validate_overlaps
+from linkage.significance import judge_clusters, test_again, validate_overlaps
 from linkage.sources import digest_inputs
 from linkage.tiers import describe_clusters
 
@@ -441,12 +441,13 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
             pairs = count_overlaps(judged, edges, method)
         with clock.step("validating overlaps against chance", "validate"):
             n_tests = count_tests(judged, edges, method)
-            expected = expect_overlaps(judged, pairs, strata)
+            expected = expect_overlaps(judged, pairs, np.zeros_like(strata))
             background = measure_background(judged, edges, pairs, expected, frozenset(config.kinds))
-            if (background > 1).any():
-                left, right = (graph.kind_codes[pairs[side]] for side in ("left", "right"))
-                expected *= background[left, right]
-            overlaps = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
+            expected *= _look_up_background(graph, pairs, background)
+            found = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
+            expected = expect_overlaps(judged, found, strata)
+            expected *= _look_up_background(graph, found, background)
+            overlaps = test_again(found, expected)
         said = {
             "determined": determined.tolist(),
             "dependent": [list(pair) for pair in dependent],
@@ -507,6 +508,16 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
         graph=graph,
         corroborated=corroborated,
     )
+
+
+def _look_up_background(
+    graph: AccountGraph, pairs: pd.DataFrame, background: np.ndarray[Any, np.dtype[np.float64]]
+) -> np.ndarray[Any, np.dtype[np.float64]] | float:
+    """Return how much more often than chance each pair's kinds come together anyway."""
+    if not (background > 1).any():
+        return 1.0
+    left, right = (graph.kind_codes[pairs[side].to_numpy()] for side in ("left", "right"))
+    return np.asarray(background[left, right])
 
 
 def _to_arrow(frame: pd.DataFrame) -> pa.Table:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
-__all__ = ["adjust_p_values", "judge_clusters", "validate_overlaps"]
+__all__ = ["adjust_p_values", "judge_clusters", "test_again", "validate_overlaps"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -94,6 +94,32 @@ def validate_overlaps(
     )
     kept = table[(q_value <= config.fdr) & (bits >= config.min_bits)]
     return kept.reset_index(drop=True)
+
+
+def test_again(overlaps: pd.DataFrame, expected: Floats) -> pd.DataFrame:
+    """Test validated overlaps against another null, for judging clusters by them.
+
+    Parameters
+    ----------
+    overlaps : pandas.DataFrame
+        ``n`` and others.
+    expected : array of float64, one an overlap
+        Common holders under the null.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, with other ``expected`` and ``p_value``: P(X >= n) under Poisson(mu).
+
+    Notes
+    -----
+    Overlaps are found against chance in the whole population, for a campaign that fills a large
+    part of its country hardly overlaps more than chance within the country would have it. Clusters
+    are judged by chance within strata: what many overlaps have made is tested on all members.
+    """
+    expected = np.maximum(expected, np.finfo(float).tiny)
+    p_value = np.asarray(special.pdtrc(overlaps["n"].to_numpy(np.int64) - 1, expected))
+    return overlaps.assign(expected=expected, p_value=p_value)
 
 
 def _find_rare(n: Any, expected: Floats, most: float) -> Ints:

@@ -16,7 +16,8 @@ from worlds import (
     name_rows,
 )
 
-from linkage.attribution import attribute_accounts, merge_clusters, score_accounts
+from linkage.attribution import Scores, attribute_accounts, merge_clusters, score_accounts
+from linkage.attribution.attribute import _find_margin
 from linkage.attribution.likelihood import _pool_adjacent, keep_independent
 from linkage.attribution.profiles import Profiles, match_accounts
 
@@ -109,12 +110,17 @@ def test_the_fit_is_an_isotonic_regression_of_each_cluster(seed):
     rng = np.random.default_rng(seed)
     cluster, own = rng.integers(0, 3, 200), rng.integers(0, 2, 200)
     order = np.lexsort((rng.random(200), cluster))
-    members, outsiders = _pool_adjacent(cluster, own, 1.0 - own, order)
+    stratum, other = rng.integers(0, 4, 200), 1.0 - own
+    members, outsiders, local = _pool_adjacent(cluster, own, other, stratum, 4, order)
     for c in range(3):
         here = order[cluster[order] == c]
         fitted = IsotonicRegression().fit_transform(np.arange(len(here)), own[here])
         share = members[here] / (members[here] + outsiders[here])
         assert share == pytest.approx(fitted)
+        for block in np.unique(fitted):
+            rows = here[np.isclose(fitted, block)]
+            of_stratum = np.bincount(stratum[rows], other[rows], minlength=4)
+            assert local[rows] == pytest.approx(of_stratum[stratum[rows]])
 
 
 def test_of_dependent_families_those_count_that_say_most_together():
@@ -171,13 +177,32 @@ def test_a_family_in_which_an_account_shares_nothing_costs():
 def test_what_a_program_brings_counts_only_as_far_as_its_other_users_lack_it():
     ring = dict.fromkeys("abcdef", "user_agent:tool prompt:task")
     users = {f"u{i}": "user_agent:tool prompt:task" for i in range(20)}
-    crowd = make_strangers(600, "user_agent", "prompt")
-    graph = make_graph(ring | users | crowd)
-    bits = score(graph, "a b c d e f", config=replace(METHOD, dependent_families=()))["a", 0][1]
-    free = score(graph, "a b c d e f", config=FREE)["a", 0][1]
-    assert free["content"] > 3
-    assert bits["content"] < 0.1
-    assert bits["software"] == pytest.approx(free["software"])
+    others = {f"v{i}": f"user_agent:tool prompt:own{i}" for i in range(10)}
+    graph = make_graph(ring | users | others | make_strangers(600, "user_agent", "prompt"))
+    free = score(graph, "a b c d e f", config=replace(METHOD, common_causes=()))["a", 0][1]
+    assert free["content"] > 3  # more than the program, which counts instead if it says more
+    assert free["software"] == 0
+    bits = score(graph, "a b c d e f")["a", 0][1]
+    assert bits["content"] == 0
+    assert bits["software"] > 3
+
+
+def test_what_an_account_uses_daily_is_more_of_it_than_what_it_met_once():
+    ring = dict.fromkeys("abcdef", "prompt:task prompt:x prompt:y prompt:z")
+    crowd = {f"u{i}": f"prompt:task prompt:own{i}" for i in range(6)} | make_strangers(90, "prompt")
+    graph = make_graph(ring | crowd)
+    often = graph.edges["count"].where(
+        graph.edges["identifier"] != graph.identifiers["value"].tolist().index("task"), 97
+    )
+    labels = np.where(graph.accounts["account_id"].isin(list("abcdef")), 0, -1)
+    hits = {}
+    for name, count in (("once", 1), ("daily", often)):
+        edges = get_edges(graph).assign(count=count)
+        found = match_accounts(graph, edges, labels, Profiles.count(graph, edges, labels))
+        row = np.flatnonzero(found.account == graph.accounts["account_id"].tolist().index("u0"))
+        hits[name] = found.hits[row, 0].tolist()
+    assert hits["once"] == [1.0]
+    assert hits["daily"] == pytest.approx([2 * 97 / 98])
 
 
 @pytest.mark.parametrize("n_accounts", [2, 5])
@@ -368,6 +393,48 @@ def test_customers_who_share_card_and_proxy_and_ask_other_things_are_set_apart()
         [f"o{i:02}" for i in range(20)],
         sorted(customers),
     ]
+
+
+@pytest.mark.parametrize("purposeful", [True, False])
+def test_customers_do_not_take_in_whom_they_use_unless_they_do_the_same(purposeful):
+    # Of ten accounts eight lack the prompts of two others, who fit all ten.
+    labels = np.repeat([0, 1], [10, 2])
+    account, cluster = np.repeat(np.arange(12), 2), np.tile([0, 1], 12)
+    own = labels[account] == cluster
+    strong = np.full(24, 20.0)
+    scores = Scores(
+        account=account,
+        cluster=cluster,
+        own=own,
+        bits=np.full((24, 2), 15.0),
+        score=strong,
+        n_families=np.full(24, 2),
+        apart=strong,
+        kin=np.zeros(24),
+        purposeful=np.where(cluster == 0, purposeful, own),
+        aimless=(account < 8) & (cluster == 1),
+    )
+    assert merge_clusters(labels, scores, METHOD).tolist() == [0, 0 if purposeful else 1]
+
+
+def test_one_family_needs_the_less_odds_the_more_a_second_one_says():
+    second = np.array([0.0, METHOD.min_bits / 2, METHOD.min_bits, 9.0])
+    bits = np.stack([np.full(4, 12.0), second, np.full(4, -2.0)], axis=1)
+    nothing, flags = np.zeros(4), np.zeros(4, bool)
+    scores = Scores(
+        account=np.arange(4),
+        cluster=np.zeros(4, np.int64),
+        own=flags,
+        bits=bits,
+        score=nothing,
+        n_families=(bits >= METHOD.min_bits).sum(axis=1),
+        apart=nothing,
+        kin=nothing,
+        purposeful=flags,
+        aimless=flags,
+    )
+    most = METHOD.single_family_bits
+    assert _find_margin(scores, METHOD).tolist() == [most, most / 2, 0, 0]
 
 
 def test_accounts_without_prompts_are_no_customers():

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -572,6 +573,28 @@ def test_a_given_fingerprint_is_used_instead_of_the_prompt():
     observed = look({"events": frame}, find_templates=find)
     held = [edge[:4] for edge in list_edges(observed) if edge[1] == "prompt"]
     assert held == [("a", "prompt", "f", 3), ("b", "prompt", "f", 1), ("c", "prompt", "f", 1)]
+
+
+def test_prompts_that_follow_no_template_are_counted_as_had_alone():
+    def find(batches):
+        table = pa.Table.from_batches(batches)
+        shared = table.filter(pc.equal(table["prompt"], "p")).group_by("account_id")
+        found = shared.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max")])
+        names = ["account_id", "count", "first_seen", "last_seen"]
+        template = pa.array(["t"] * len(found))
+        return TEMPLATES.empty_table(), found.rename_columns(names).append_column(
+            "template_id", template
+        )
+
+    prompts = {"a": "p p x y z", "b": "p", "c": "x"}
+    rows = [(name, prompt) for name, said in prompts.items() for prompt in said.split()]
+    frame = pd.DataFrame(rows, columns=["account_id", "prompt"]).assign(ts="2026-05-01")
+    for keep_alone in (True, False):
+        observed = look({"events": frame}, find_templates=find, keep_alone=keep_alone)
+        assert observed.alone.to_pylist() == [
+            {"account": 0, "kind": "prompt", "n": 3, "count": 3},
+            {"account": 2, "kind": "prompt", "n": 1, "count": 1},
+        ]
 
 
 def test_progress_is_told():

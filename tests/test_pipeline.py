@@ -34,6 +34,26 @@ def test_a_shared_address_alone_links_nobody(ring):
     assert result.clusters.empty
 
 
+def test_an_operator_that_fills_much_of_its_country_is_found():
+    rng = np.random.default_rng(0)
+    countries = {"op": "AA", "neighbour": "AA", "other": "BB"}
+    rows = []
+    for group, n in (("op", 100), ("neighbour", 150), ("other", 1500)):
+        n_ips, n_tasks = (20, 4) if group == "op" else (n // 4, n // 3)
+        for i in range(n):
+            name, country = f"{group}{i}", countries[group]
+            ips = rng.choice(n_ips, 3, replace=False)
+            rows += [(name, country, "device", f"{group}-{ip}") for ip in ips]
+            tasks = rng.choice(n_tasks, 2, replace=False)
+            rows += [(name, country, "prompt", f"{group}-{task}") for task in tasks]
+    table = pd.DataFrame(rows, columns=["account_id", "country", "kind", "value"])
+    accounts = table[["account_id", "country"]].drop_duplicates()
+    result = linkage.link(observations=table.drop(columns="country"), accounts=accounts)
+    first = result.members[result.members["cluster_id"] == 1]["account_id"]
+    assert result.clusters["tier"].iloc[0] == "operator"
+    assert set(first) == {f"op{i}" for i in range(100)}
+
+
 def test_a_stranger_changes_no_members(ring):
     stranger = pd.DataFrame([("stranger", "device", "own")], columns=ring.columns)
     alone = linkage.link(observations=ring)

@@ -81,7 +81,7 @@ def get_names(graph: AccountGraph) -> list[str]:
 
 def get_edges(graph: AccountGraph) -> pd.DataFrame:
     """Return all edges as ``account`` and ``identifier``."""
-    return graph.edges[["account", "identifier"]]
+    return graph.edges[["account", "identifier", "count"]]
 
 
 def name_rows(graph: AccountGraph, table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:

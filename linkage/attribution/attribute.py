@@ -131,8 +131,7 @@ def _choose_clusters(
         The cluster of each cluster's customers, -1 where it has none; longer by the new ones.
     """
     probability = weigh_odds(scores, n_accounts)
-    margin = np.where(scores.n_families >= 2, 0.0, config.single_family_bits)
-    fit = np.flatnonzero((probability >= LIKELY) & (scores.score >= margin))
+    fit = np.flatnonzero((probability >= LIKELY) & (scores.score >= _find_margin(scores, config)))
     order = fit[np.lexsort((scores.cluster[fit], -probability[fit], scores.account[fit]))]
     chosen = order[np.flatnonzero(np.diff(scores.account[order], prepend=-1))]
     cluster = scores.cluster[chosen]
@@ -144,6 +143,18 @@ def _choose_clusters(
     labels = np.full(n_accounts, -1, np.int64)
     labels[scores.account[chosen]] = np.where(customer, customers_of[cluster], cluster)
     return labels, customers_of
+
+
+def _find_margin(scores: Scores, config: MethodConfig) -> Floats:
+    """Return the odds in bits that each row needs: none where two families support it.
+
+    Where one does, ``single_family_bits``; less as the second one comes near ``min_bits``.
+    """
+    n_families = scores.bits.shape[1]
+    if n_families < 2 or config.min_bits == 0:
+        return np.where(scores.n_families >= 2, 0.0, config.single_family_bits)
+    second = np.partition(scores.bits, n_families - 2, axis=1)[:, n_families - 2]
+    return config.single_family_bits * np.clip(1 - second / config.min_bits, 0, 1)
 
 
 def _find_posterior(scores: Scores, n_accounts: int) -> Floats:

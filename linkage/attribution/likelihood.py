@@ -31,6 +31,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 PRIOR_COUNT: Final = 0.5  # added to counts of members and of outsiders (Jeffreys)
+REFITS: Final = 2  # fits in which accounts that look like members count less as outsiders
 MIN_FIT: Final = 30  # members in a block, from which on its fit may exceed one identifier
 MAX_LOG_ODDS: Final = 500.0  # bits; keeps odds within what a float can hold
 HALF: Final = 0.5  # of two clusters' accounts that fit the other one, for the two to be alike
@@ -91,30 +92,30 @@ def calibrate_families(
 
     Bits are no more than those of the strongest identifier where the block has fewer than
     ``MIN_FIT`` members, no more than those of all identifiers together, and no more than
-    ``max_family_bits``. They are reduced where the outsiders of the account's own stratum match
-    more often than outsiders do elsewhere.
+    ``max_family_bits``. They are reduced where the outsiders of the account's own stratum are in
+    its block more often than outsiders are elsewhere.
 
     Outsiders of a first fit are everybody else, also those who should be members and are not yet.
-    In the second, which counts, accounts that match in another, independent family by
+    In the ``REFITS`` that follow, accounts that match in another, independent family by
     ``min_bits`` are left out (of true outsiders this changes nothing, for to them families are
-    independent), and the others count as far as the first fit thinks that they are outsiders.
+    independent), and the others count as far as the fit before thinks that they are outsiders.
     """
     n_families = len(graph.family_names)
     calibration = _Calibration.prepare(graph, edges, labels, strata, profiles, matches, config)
     other = (~matches.own).astype(np.float64)
     others = _repeat(other, n_families)
     n_others = _repeat((graph.n_accounts - profiles.sizes).astype(np.float64), n_families)
-    weights = _weigh_outsiders(
-        graph, calibration.fit(others, n_others), profiles.sizes, matches.cluster, config
-    )
-    weights *= others
-    left_out = np.zeros(n_others.shape)
-    for family in range(n_families):
-        left_out[:, family] = np.bincount(
-            matches.cluster, other - weights[:, family], minlength=len(left_out)
-        )
-    bits = calibration.fit(weights, n_others - left_out)
-    del weights
+    bits = calibration.fit(others, n_others)
+    for _ in range(REFITS):
+        weights = _weigh_outsiders(graph, bits, profiles.sizes, matches.cluster, config)
+        weights *= others
+        left_out = np.zeros(n_others.shape)
+        for family in range(n_families):
+            left_out[:, family] = np.bincount(
+                matches.cluster, other - weights[:, family], minlength=len(left_out)
+            )
+        bits = calibration.fit(weights, n_others - left_out)
+        del weights
     sizes = np.bincount(homes[homes >= 0], minlength=1)
     home = homes[matches.account]
     share = np.where(home >= 0, 1 / np.maximum(sizes, 1)[home], 1.0)
@@ -204,7 +205,7 @@ class _Family:
     order: Ints  # of these, by cluster and score, members first
     cluster: Ints
     own: Flags
-    cell: Ints  # of cluster and stratum
+    stratum: Ints
     n_around: Ints  # accounts of the stratum that are not in the cluster
     most: Floats  # bits of all identifiers together
     best: Floats  # bits of the strongest, or of all where an operator chooses them
@@ -225,7 +226,6 @@ class _Calibration:
     """Everything that fits against different outsiders have in common."""
 
     outsider: Flags  # which rows are of accounts outside the cluster
-    n_accounts: int
     n_strata: int
     sizes: Ints
     families: list[_Family]
@@ -264,11 +264,10 @@ class _Calibration:
             held = degree[member, family]
             within = np.asarray(np.bincount(labels[member], held, minlength=n_clusters), float)
             rate = _rate_misses(cluster, own, hits, within, everywhere[family])
-            missed = degree[matches.account[rows], family] - hits
+            missed = np.maximum(degree[matches.account[rows], family] - hits, 0)
             score = matches.joined[rows, family] + missed * rate[cluster]
             most = np.minimum(matches.total[rows, family], config.max_family_bits)
             stratum = strata[matches.account[rows]]
-            cell = cluster * n_strata + stratum
             families.append(
                 _Family(
                     rows=rows,
@@ -276,15 +275,14 @@ class _Calibration:
                     order=np.lexsort((~own, score, cluster)),
                     cluster=cluster,
                     own=own,
-                    cell=cell,
-                    n_around=population[stratum] - inside[cell],
+                    stratum=stratum,
+                    n_around=population[stratum] - inside[cluster * n_strata + stratum],
                     most=most,
                     best=most if chosen[family] else np.minimum(matches.best[rows, family], most),
                 )
             )
         return cls(
             outsider=~matches.own,
-            n_accounts=graph.n_accounts,
             n_strata=n_strata,
             sizes=profiles.sizes,
             families=families,
@@ -338,11 +336,16 @@ class _Calibration:
             rows, f = cause.rows, cause.family
             if only is not None and not only[f]:
                 continue
-            strong = self.outsider[rows] & (bits[rows, f] >= self.min_bits)
-            also = np.bincount(cause.cell[strong], minlength=cause.cell.max(initial=-1) + 1)
+            # Members weigh nothing here, and those who may be some little.
+            weight, outsider = weights[:, f][rows], self.outsider[rows]
+            n_cells = cause.cell.max(initial=-1) + 1
+            strong = np.where(bits[rows, f] >= self.min_bits, weight, 0.0)
+            also = np.bincount(cause.cell, strong, minlength=n_cells)
+            doubtful = np.bincount(cause.cell, outsider - weight, minlength=n_cells)
             # One outsider is known beforehand, who has the effect as often as others do.
             n_also = also[cause.cell] + np.exp2(-bits[rows, f])
-            most = -np.log2(n_also / (cause.n_outsiders + 1))
+            n_others = np.maximum(cause.n_outsiders - doubtful[cause.cell], also[cause.cell])
+            most = -np.log2(n_also / (n_others + 1))
             bits[rows, f] = np.minimum(bits[rows, f], np.maximum(most, 0))
         return bits
 
@@ -351,26 +354,22 @@ class _Calibration:
     ) -> tuple[Floats, Floats]:
         """Return the log2 ratio of the fit, and what of it is believed."""
         cluster, own = family.cluster, family.own
-        m, u = compile_kernel(_pool_adjacent)(cluster, own, weights, family.order)
-        m, u = np.maximum(m - own, 0), np.maximum(u - fewer, 0)
+        m, u, local = compile_kernel(_pool_adjacent)(
+            cluster, own, weights, family.stratum, self.n_strata, family.order
+        )
+        m = m - own
+        rate = (u + PRIOR_COUNT) / (n_outsiders[cluster] + 1)
+        u = np.maximum(u - fewer, 0)
         ratio = np.log2((m + PRIOR_COUNT) / (self.sizes[cluster] - own + 1))
         ratio -= np.log2((u + PRIOR_COUNT) / (n_outsiders[cluster] + 1))
         if self.n_strata > 1:
-            ratio -= self._find_local_excess(family, weights)
+            # One outsider is known beforehand in each stratum, at the rate of everywhere.
+            local_rate = (local + 1) / (family.n_around + 1 / rate)
+            ratio -= np.maximum(np.log2(local_rate / rate), 0)
         # Few members cannot say more than their strongest identifier; and where no outsider comes
         # near, the fit knows only that they are rare.
         said = np.minimum(np.where(m >= MIN_FIT, family.most, family.best), ratio)
         return ratio, np.where(u > 0, said, np.maximum(family.best, said))
-
-    def _find_local_excess(self, family: _Family, weights: Floats) -> Floats:
-        """Return how many bits commoner a match is among outsiders of the account's stratum."""
-        cluster, cell, n_clusters = family.cluster, family.cell, len(self.sizes)
-        outside = np.bincount(cluster, weights, minlength=n_clusters)
-        local = np.bincount(cell, weights, minlength=n_clusters * self.n_strata)
-        rate = ((outside + PRIOR_COUNT) / (self.n_accounts - self.sizes + 1))[cluster]
-        # One match is known beforehand, at the rate of everywhere.
-        local_rate = (local[cell] + 1) / (family.n_around + 1 / rate)
-        return np.asarray(np.maximum(np.log2(local_rate / rate), 0))
 
 
 def keep_independent(bits: Floats, sets: Flags) -> Floats:
@@ -424,14 +423,18 @@ def _rate_misses(
     return np.asarray(np.log2((1 - members) / (1 - others)))
 
 
-def _pool_adjacent(cluster: Any, own: Any, other: Any, order: Any) -> Any:
+def _pool_adjacent(
+    cluster: Any, own: Any, other: Any, stratum: Any, n_strata: int, order: Any
+) -> Any:
     """Pool rows, in the order of cluster and score, until the share of members rises with it.
 
-    ``own`` and ``other`` are how far each row counts as a member and as an outsider.
+    ``own`` and ``other`` are how far each row counts as a member and as an outsider. Returned are,
+    of each row, the members and the outsiders of its block, and of these the row's stratum's.
     """
     n = len(cluster)
-    members, outsiders = np.empty(n), np.empty(n)
+    members, outsiders, local = np.empty(n), np.empty(n), np.empty(n)
     block_m, block_u, first = np.empty(n), np.empty(n), np.empty(n + 1, np.int64)
+    counted = np.zeros(n_strata)
     begin = 0
     while begin < n:
         end, n_blocks = begin, 0
@@ -449,11 +452,16 @@ def _pool_adjacent(cluster: Any, own: Any, other: Any, order: Any) -> Any:
             end += 1
         first[n_blocks] = end
         for block in range(n_blocks):
-            for k in range(first[block], first[block + 1]):
-                members[order[k]] = block_m[block]
-                outsiders[order[k]] = block_u[block]
+            rows = order[first[block] : first[block + 1]]
+            for row in rows:
+                counted[stratum[row]] += other[row]
+            for row in rows:
+                members[row], outsiders[row] = block_m[block], block_u[block]
+                local[row] = counted[stratum[row]]
+            for row in rows:
+                counted[stratum[row]] = 0.0
         begin = end
-    return members, outsiders
+    return members, outsiders, local
 
 
 def _list_causes(

@@ -58,7 +58,8 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
       nothing else; and what strangers have in common, accounts of no cluster have too.
 
     Of several hosts the one in which most accounts are at home takes it, or the larger. Customers
-    of a cluster are not at home in it, nor is it taken in by a cluster of its customers.
+    of a cluster are not at home in it, nor is it taken in by a cluster of its customers, whose
+    purpose it does not share.
     """
     sizes = count_members(labels)
     target = np.arange(len(sizes))
@@ -71,6 +72,7 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
     prior = np.log2(np.maximum(sizes[counted["host"].to_numpy()], 1) / max(len(labels), 1))
     kin = np.log2(np.maximum(counted["kin"].to_numpy(), 1) / max(len(labels), 1))
     served = counted["served"].to_numpy() >= MIN_AT_HOME * sizes[counted["host"].to_numpy()]
+    served &= counted["purposeful"].to_numpy() < MIN_AT_HOME * n_guests
     fits = (
         ~served
         & (total >= config.min_bits + 2 * np.log2(max(int(np.count_nonzero(sizes)), 1)))
@@ -94,8 +96,8 @@ def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfi
     """Return, by ``guest`` and ``host``, how the guest's accounts fit the host.
 
     Columns ``n`` (accounts that touch it), ``akin`` (that share its purpose), ``kin`` (accounts of
-    all clusters that do), ``at_home``, ``apart``, and ``served``: how many of the host's accounts
-    are customers of the guest.
+    all clusters that do), ``at_home``, ``apart``, ``purposeful`` (that have its prompts), and
+    ``served``: how many of the host's accounts are customers of the guest.
     """
     home, n_clusters = labels[scores.account], max(len(sizes), 1)
     row = np.flatnonzero((home >= 0) & ~scores.own)
@@ -116,6 +118,7 @@ def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfi
             "akin": akin,
             "kin": np.bincount(code, scores.kin[row], minlength=len(found)) / np.maximum(akin, 1),
             "at_home": np.bincount(code, at_home, minlength=len(found)),
+            "purposeful": np.bincount(code, scores.purposeful[row], minlength=len(found)),
             "apart": np.bincount(code, apart, minlength=len(found)),
             "served": np.where(found[place] == back, n_customers[place], 0.0),
         }

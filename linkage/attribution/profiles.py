@@ -55,7 +55,9 @@ class Matches:
         Bits of all of them if the account were a member, as a member's own are counted: accounts
         that hold the same compare alike, members or not.
     hits : array of float32, shape (R, F)
-        Identifiers of a family that they have in common.
+        Identifiers of a family that they have in common, weighted by how often the account was seen
+        with each; the weights of an account's identifiers of a family are 1 on average. What is
+        used every day is more of an account than what it met once.
     """
 
     account: Ints
@@ -151,7 +153,7 @@ def match_accounts(
     ----------
     graph : AccountGraph
     edges : pandas.DataFrame
-        ``account``, ``identifier``, sorted: the edges that take part.
+        ``account``, ``identifier``, ``count``, sorted: the edges that take part.
     labels : array of int64, shape (N,)
         Cluster of each account, -1 for none.
     profiles : Profiles
@@ -183,6 +185,7 @@ def match_accounts(
     number = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
     starts = np.append(profiles.starts[:-1][is_used], len(profiles.n))
     held = find_starts(of_account[kept], graph.n_accounts), number[identifier[kept]]
+    count = edges["count"].to_numpy()
     lead_to = (
         np.concatenate([[0], np.cumsum(leads)])[starts],
         profiles.cluster[leads].astype(np.int32),
@@ -190,8 +193,10 @@ def match_accounts(
     n_clusters = len(profiles.sizes)
     account, cluster, says = compile_kernel(_match)(
         *held,
+        count[kept],
         graph.family_codes[is_used],
         count_by_family(graph, edges),
+        count_by_family(graph, edges, count),
         *lead_to,
         starts,
         profiles.cluster.astype(np.int32),
@@ -211,23 +216,29 @@ def match_accounts(
     )
 
 
-def count_by_family(graph: AccountGraph, edges: pd.DataFrame) -> Ints:
-    """Return how many identifiers of each family each account has, shape (N, F)."""
+def count_by_family(graph: AccountGraph, edges: pd.DataFrame, weights: Any = None) -> Ints:
+    """Return how many identifiers of each family each account has, shape (N, F).
+
+    With ``weights``, one an edge, their sums.
+    """
     return np.asarray(
         compile_kernel(_count_by_family)(
             find_starts(edges["account"].to_numpy(), graph.n_accounts),
             edges["identifier"].to_numpy(),
+            np.ones(len(edges), np.int32) if weights is None else weights.astype(np.int64),
             graph.family_codes,
             len(graph.family_names),
         )
     )
 
 
-def _count_by_family(starts: Any, identifiers: Any, family: Any, n_families: int) -> Any:
-    counted = np.zeros((len(starts) - 1, n_families), np.int32)
+def _count_by_family(
+    starts: Any, identifiers: Any, weights: Any, family: Any, n_families: int
+) -> Any:
+    counted = np.zeros((len(starts) - 1, n_families), weights.dtype)
     for a in range(len(starts) - 1):
         for p in range(starts[a], starts[a + 1]):
-            counted[a, family[identifiers[p]]] += 1
+            counted[a, family[identifiers[p]]] += weights[p]
     return counted
 
 
@@ -331,8 +342,10 @@ def _count_matches(
 def _match(  # noqa: PLR0912 - one compiled loop
     starts: Any,
     identifiers: Any,
+    count: Any,
     family: Any,
     degree: Any,
+    sightings: Any,
     lead_starts: Any,
     lead_cluster: Any,
     profile_starts: Any,
@@ -386,7 +399,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
                     says[0, f, row] = max(says[0, f, row], bits)
                     says[1, f, row] += bits
                     says[2, f, row] += max(min(joined, most), 0)
-                    says[3, f, row] += 1
+                    says[3, f, row] += count[p] * degree[a, f] / sightings[a, f]
         for s in range(n_touched):
             slot[touched[s]] = -1
         n_rows += n_touched

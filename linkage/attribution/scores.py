@@ -39,6 +39,8 @@ class Scores:
     kin : array of float64, shape (R,)
         Accounts of the cluster and of all that have its purpose, where the account's own cluster is
         one of them; 0 elsewhere.
+    purposeful : array of bool, shape (R,)
+        Whether the account has prompts in common with the cluster that say ``min_bits`` or more.
     aimless : array of bool, shape (R,)
         Whether the account does other things than the cluster: see ``customers``.
     """
@@ -51,6 +53,7 @@ class Scores:
     n_families: Ints
     apart: Floats
     kin: Floats
+    purposeful: Flags
     aimless: Flags
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linkage.attribution.customers import find_aimless
+from linkage.attribution.customers import PURPOSE, find_aimless
 from linkage.attribution.likelihood import calibrate_families, keep_independent
 from linkage.attribution.profiles import Profiles, count_by_family, match_accounts
 from linkage.attribution.scores import Scores
@@ -77,6 +77,7 @@ def score_accounts(
     score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
     score += _penalise_silence(graph, edges, matches, profiles.sizes, config)
     telling = ~np.isin(graph.family_names, config.shared_families)
+    purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
     return Scores(
         account=matches.account,
         cluster=matches.cluster,
@@ -86,6 +87,7 @@ def score_accounts(
         n_families=(bits >= config.min_bits).sum(axis=1),
         apart=keep_independent(apart * telling, sets).sum(axis=1),
         kin=kin,
+        purposeful=np.asarray((said[:, purpose] >= config.min_bits).any(axis=1)),
         aimless=find_aimless(graph, said, matches, profiles.sizes, config),
     )
 
