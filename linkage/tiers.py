@@ -27,11 +27,14 @@ HALF: Final = 0.5  # share of a cluster from which on something holds of it
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
-# How far a tier is believed to be one operator, before anyone has looked. An organisation or a
-# gathering with a common purpose is believed half as far as the purpose goes; a family has none,
-# and the explanation as a household is in doubt where there is one.
-TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.05}
+# How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
+# rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
+# organisation, but as far as two pieces of its activity taken at random are both of the purpose:
+# colleagues share a tool. A family has no purpose: the explanation as a household is in doubt where
+# there is one. Whoever has prompts and shares none is half as likely to have one will.
+TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.02}
 EXPLAINED_BELIEF: Final = 0.5
+AIMLESS_BELIEF: Final = 0.25
 
 
 def describe_clusters(
@@ -91,7 +94,8 @@ def describe_clusters(
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
-    belief in the tier (1, 1/2, 1/20; half the purpose of an organisation or a gathering).
+    belief in the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, of an organisation
+    half of its square; 1/4 where nothing explains accounts that have prompts and share none.
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -123,12 +127,25 @@ def describe_clusters(
         "coordinated",
     )
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
-    belief = table["tier"].map(TIER_BELIEF).astype(float)
-    has_tasks = table["explanation"].isin(["organisation", "gathering"])
-    belief = belief.mask(has_tasks & content, EXPLAINED_BELIEF * table["purpose"])
-    table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"] * belief
+    table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"]
+    table["confidence"] *= _believe(table, content, purpose)
     table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
+
+
+def _believe(table: pd.DataFrame, content: Flags, purpose: Flags) -> pd.Series[float]:
+    """Return how far each cluster is believed to be one operator, by its tier and explanation.
+
+    ``content`` is whether its accounts share prompts, ``purpose`` that or that they have none.
+    """
+    explanation = table["explanation"]
+    coordinated = (table["tier"] == "coordinated").to_numpy()
+    belief = table["tier"].map(TIER_BELIEF).astype(float)
+    belief = belief.mask(coordinated & (explanation == "") & ~purpose, AIMLESS_BELIEF)
+    gathering = content & (explanation == "gathering")
+    organisation = content & (explanation == "organisation")
+    belief = belief.mask(gathering, EXPLAINED_BELIEF * table["purpose"])
+    return belief.mask(organisation, EXPLAINED_BELIEF * table["purpose"] ** 2)
 
 
 def _find_supports(graph: AccountGraph, families: pd.DataFrame, table: pd.DataFrame) -> Flags:

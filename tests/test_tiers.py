@@ -96,7 +96,7 @@ def test_each_account_is_corroborated_by_its_own_families():
 def test_a_company_at_one_mail_domain_is_an_organisation():
     row = describe_ring("email_domain:firm.example ip:office device:kiosk")
     assert (row["explanation"], row["tier"]) == ("organisation", "shared")
-    assert row["confidence"] == pytest.approx(0.05)
+    assert row["confidence"] == pytest.approx(0.02)
 
 
 def test_a_mail_domain_whose_users_have_nothing_else_in_common_is_public():
@@ -146,7 +146,7 @@ def test_shared_prompts_leave_an_explanation_open():
     firm = describe_ring("email_domain:firm.example ip:office ip:cafe ip:train prompt:template")
     assert (firm["explanation"], firm["tier"]) == ("organisation", "coordinated")
     assert firm["purpose"] == pytest.approx(1 / 3)
-    assert firm["confidence"] == pytest.approx(0.5 / 3)
+    assert firm["confidence"] == pytest.approx(0.5 / 9)
 
 
 def test_no_innocent_explanation_stands_where_half_of_the_activity_is_one_purpose():
@@ -164,6 +164,7 @@ def test_prompts_that_are_mostly_other_peoples_are_no_purpose():
     ring = dict.fromkeys(NINE, "payment:card device:phone prompt:tool")
     row = describe(make_graph(ring | users | CROWD), NINE).loc[0]
     assert (row["purpose"], row["tier"]) == (0, "coordinated")
+    assert row["confidence"] == pytest.approx(0.25)  # half as likely as where no prompts are known
 
 
 def test_confidence_is_the_product_of_its_parts():
