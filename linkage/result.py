@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from linkage.explain import (
 )
 from linkage.graph import to_igraph, to_networkx
 from linkage.prompts import TEMPLATES, label_templates
+from linkage.recalibration import judge_labelled, recalibrate_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -227,6 +228,37 @@ class Result:
         evidence = self.evidence[self.evidence["cluster_id"] == a]
         members = self.members[self.members["cluster_id"] == a]
         return explain_cluster(row.iloc[0], members, evidence, self.templates)
+
+    def recalibrate(self, labels: pd.DataFrame) -> Result:
+        """Correct the confidence of clusters by what has been found out about some accounts.
+
+        Parameters
+        ----------
+        labels : pandas.DataFrame
+            ``account_id`` and ``is_operator`` (true or false): whether the account turned out to be
+            one of many that somebody runs.
+
+        Returns
+        -------
+        Result
+            The same clusters and members; ``confidence`` and ``risk`` are corrected, and the order
+            of clusters follows them. ``manifest["recalibrated"]`` says by how many clusters.
+
+        Raises
+        ------
+        SchemaError
+            Where a column is missing.
+        InputError
+            Where a verdict is neither true nor false, or an account has both.
+
+        Notes
+        -----
+        By isotonic regression: see :func:`linkage.recalibration.recalibrate_clusters`.
+        """
+        clusters = recalibrate_clusters(self.clusters, self.members, labels)
+        n_labelled = len(judge_labelled(self.members, labels))
+        said = {"recalibrated": {"clusters": n_labelled}}
+        return replace(self, clusters=clusters, manifest=self.manifest | said)
 
     def to_networkx(self, cluster_id: int | None = None) -> networkx.Graph[str]:
         """Return accounts and identifiers as a networkx graph.

@@ -26,6 +26,7 @@ COMMANDS: Final = (
     ("fingerprint", "linkage.cli.fingerprint", "find the templates behind prompts"),
     ("coaction", "linkage.cli.coaction", "find who acts on the same things within seconds"),
     ("simulate", "linkage.cli.simulate", "make a world of accounts whose truth is known"),
+    ("recalibrate", "linkage.cli.recalibrate", "correct a case's confidence by reviewed accounts"),
     ("evaluate", "linkage.cli.evaluate", "compare a case with the truth"),
 )
 
