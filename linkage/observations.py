@@ -422,7 +422,9 @@ def _assemble(
     if held is not None:
         more = _get_held(held, codes.filter(pc.equal(codes.column("raw_kind"), words["prompt"])))
         del held
-        columns = {name: np.concatenate([columns[name], more.pop(name)]) for name in list(columns)}
+        columns = {
+            name: np.concatenate([columns.pop(name), more.pop(name)]) for name in list(columns)
+        }
     del codes
     edges = _merge_edges(columns, len(accounts))
     engine.unregister("account_ids")
@@ -496,7 +498,8 @@ def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.T
         be so many of them that two copies are too many.
     n_accounts : int
     """
-    order, starts = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts)
+    order, is_new = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts)
+    starts = None if is_new.all() else np.flatnonzero(is_new)
     edges = {}
     for name, ufunc, unknown in (
         ("account", np.minimum, None),
@@ -506,7 +509,7 @@ def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.T
         ("last_seen", np.maximum, UNKNOWN_TIME),
     ):
         column = seen.pop(name)[order]
-        if len(starts) < len(order):
+        if starts is not None:
             column = ufunc.reduceat(column, starts)
         edges[name] = pa.array(column)
         if unknown is not None:
@@ -516,7 +519,7 @@ def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.T
 
 
 def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
-    """Return rows in the order of account and identifier, and where each pair begins."""
+    """Return rows in the order of account and identifier, and which of them begin a pair."""
     begins = np.zeros(n_accounts + 1, np.int64)
     for row in range(len(account)):
         begins[account[row] + 1] += 1
@@ -525,7 +528,7 @@ def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
     for row in range(len(account)):
         order[filled[account[row]]] = row
         filled[account[row]] += 1
-    starts, n_starts = np.empty(len(account), np.int64), 0
+    is_new = np.ones(len(account), np.bool_)
     for a in range(n_accounts):
         begin, end = begins[a], begins[a + 1]
         rows = order[begin:end].copy()
@@ -533,10 +536,8 @@ def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
         by_code = np.argsort(codes)
         for k in range(end - begin):
             order[begin + k] = rows[by_code[k]]
-            if k == 0 or codes[by_code[k]] != codes[by_code[k - 1]]:
-                starts[n_starts] = begin + k
-                n_starts += 1
-    return order, starts[:n_starts].copy()
+            is_new[begin + k] = k == 0 or codes[by_code[k]] != codes[by_code[k - 1]]
+    return order, is_new
 
 
 def _drop_unheld(
