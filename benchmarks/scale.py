@@ -256,9 +256,9 @@ def measure(accounts: int, args: argparse.Namespace, known: dict[str, Any]) -> d
         if limit:
             note(f"linkage --memory-limit {limit}",
                  lambda: run_once(place, args, ["--memory-limit", limit]))  # fmt: skip
-        if args.text:
-            text = make_world(args.folder, accounts, "text")
-            note("linkage, prompts as text", lambda: run_once(text, args, []))
+    if accounts in args.text:
+        text = make_world(args.folder, accounts, "text")
+        note("linkage, prompts as text", lambda: run_once(text, args, []))
     return row
 
 
@@ -380,7 +380,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--options", default="", help="further words for linkage run")
     parser.add_argument("--memory-limit", help="run the largest size with this limit as well")
-    parser.add_argument("--text", action="store_true", help="and with prompts as text")
+    parser.add_argument("--text", type=int, nargs="*", default=[], help="sizes run as text, too")
     parser.add_argument("--peers-up-to", type=int, default=100_000, help="accounts")
     parser.add_argument("--notes", type=Path, help="what stands in it is not measured again")
     parser.add_argument("--limit-s", type=float, default=3_600)
@@ -400,7 +400,7 @@ def main(argv: list[str] | None = None) -> int:
         "",
         f"    python -m benchmarks.scale --folder WORLDS --accounts {words}"
         + (f" --memory-limit {args.memory_limit}" if args.memory_limit else "")
-        + (" --text" if args.text else "")
+        + (f" --text {' '.join(map(str, args.text))}" if args.text else "")
         + (f" --options '{args.options}'" if args.options else ""),
         "",
         "The worlds are the simulator's preset `seed`, and the same in proportion. The yardstick",
