@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.worlds import DATA
-from linkage.fingerprints import FingerprintConfig, templates, write_templates
+from linkage.fingerprints import FingerprintConfig, PromptFiles, templates, write_templates
 from linkage.fingerprints._prints import Winnower
 
 RESULTS: Final = Path(__file__).parent / "results" / "fingerprints.md"
@@ -554,8 +554,7 @@ class FirstRows:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield record batches."""
         left = self.n
-        columns = ["account_id", "prompt", "ts"]
-        for batch in pq.ParquetFile(self.path).iter_batches(65_536, columns=columns):
+        for batch in PromptFiles(path=str(self.path)):
             if left <= 0:
                 return
             yield batch.slice(0, left)

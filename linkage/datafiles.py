@@ -60,9 +60,23 @@ def read_batches(
     used = {**columns, **{name: source for name, source in optional.items() if source in there}}
     wanted = {name: ds.field(source) for name, source in used.items()}
     try:
-        yield from dataset.to_batches(columns=wanted, batch_size=65_536)
+        yield from dataset.to_batches(
+            columns=wanted,
+            batch_size=65_536,
+            batch_readahead=4,
+            fragment_readahead=1,
+            fragment_scan_options=_keep_nothing(dataset),
+        )
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _keep_nothing(dataset: Any) -> Any:
+    """Return options by which a Parquet file's bytes are not kept until it is read to its end."""
+    import pyarrow.dataset as ds
+
+    is_parquet = isinstance(dataset.format, ds.ParquetFileFormat)
+    return ds.ParquetFragmentScanOptions(pre_buffer=False) if is_parquet else None
 
 
 def _open(path: str, what: str) -> Any:
