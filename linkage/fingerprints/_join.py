@@ -133,8 +133,9 @@ def join_prints(
     labels = np.arange(n, dtype=np.int32)
     is_looked_at = np.ones(n, bool)
     absorbs = False
+    said = _read_prompts(table, shared, order, threads)
     for _ in range(_ROUNDS):
-        sequence = _read_sequence(table, shared, order, labels, threads)
+        sequence = _index(said, len(is_looked_at), threads)
         if not is_looked_at.all():
             has_changed, is_looked_at = is_looked_at, np.zeros(len(is_looked_at), bool)
             _ties.mark_near(sequence.labels, has_changed, is_looked_at)
@@ -148,16 +149,21 @@ def join_prints(
         if is_still:  # templates take shape before they absorb
             absorbs = True
             is_looked_at = np.ones(len(size), bool)
+        del sequence  # the next one needs the room
+        said = _relabel(said, groups, threads)
     return labels
 
 
-def _read_sequence(
-    table: PrintTable,
-    shared: SharedPrints,
-    order: PromptOrder,
-    labels: npt.NDArray[np.int32],
-    threads: int,
-) -> _ties.Sequence:
+class _Said(NamedTuple):
+    """Prompts as labels, one after the other, a BREAK after each, and whose they are."""
+
+    labels: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32]
+
+
+def _read_prompts(
+    table: PrintTable, shared: SharedPrints, order: PromptOrder, threads: int
+) -> _Said:
     rows = order.distinct
     room = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(shared.offsets[rows + 1] - shared.offsets[rows] + 1, out=room[1:])
@@ -166,36 +172,60 @@ def _read_sequence(
             f"prompts share {room[-1]:,} prints, and at most {_MOST_PLACES:,} can be joined; "
             "lower max_prompts_an_account"
         )
-    out, codes = np.empty(room[-1], np.int32), np.empty(room[-1], np.int32)
-    n_labels = int(labels.max(initial=-1)) + 1
-    starts = np.zeros(n_labels + 1, np.int64)
+    said = _Said(np.empty(room[-1], np.int32), np.empty(room[-1], np.int32))
 
     def write(first: int, last: int) -> None:
         part = slice(room[first], room[last])
-        _ties.write_sequence(
-            rows[first:last],
-            table.codes,
-            shared.offsets,
-            shared.numbers,
-            labels,
-            out[part],
-            codes[part],
-        )
-
-    def count(first: int, last: int) -> None:
-        _ties.count_places(out, first, last, starts[1:])
+        prompts = (rows[first:last], table.codes, shared.offsets, shared.numbers)
+        _ties.write_sequence(*prompts, said.labels[part], said.codes[part])
 
     _in_stretches(write, len(rows), threads, 4 * threads)
+    return said
+
+
+def _relabel(said: _Said, groups: npt.NDArray[np.int32], threads: int) -> _Said:
+    """Replace labels by their groups, in place, and close the gaps that repetitions leave."""
+    labels, codes = said
+
+    def find_start(place: int) -> int:
+        """Return the place of a prompt's first label."""
+        while 0 < place < len(labels) and labels[place - 1] != _ties.BREAK:
+            place += 1
+        return place
+
+    def write(first: int, last: int) -> tuple[int, int]:
+        first, last = starts[first], starts[last]
+        return first, _ties.relabel(labels[first:last], codes[first:last], groups)
+
+    n_stretches = 8 * threads
+    cuts = np.linspace(0, len(labels), n_stretches + 1).astype(np.int64).tolist()
+    starts = [find_start(place) for place in cuts]
+    end = 0
+    for first, n in _in_stretches(write, n_stretches, threads, n_stretches):
+        labels[end : end + n] = labels[first : first + n]
+        codes[end : end + n] = codes[first : first + n]
+        end += n
+    return _Said(labels[:end], codes[:end])
+
+
+def _index(said: _Said, n_labels: int, threads: int) -> _ties.Sequence:
+    """Find the places and the holders of each label."""
+    labels, codes = said
+    starts = np.zeros(n_labels + 1, np.int64)
+
+    def count(first: int, last: int) -> None:
+        _ties.count_places(labels, first, last, starts[1:])
+
     _in_stretches(count, n_labels, threads, threads)
     np.cumsum(starts, out=starts)
     places, holders = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
     n_holders = np.zeros(n_labels, np.int32)
 
     def index(first: int, last: int) -> None:
-        _ties.index_places(out, codes, first, last, starts, places, holders, n_holders)
+        _ties.index_places(labels, codes, first, last, starts, places, holders, n_holders)
 
     _in_stretches(index, n_labels, threads, threads)
-    return _ties.Sequence(out, codes, starts, places, holders, n_holders)
+    return _ties.Sequence(labels, codes, starts, places, holders, n_holders)
 
 
 def _in_stretches(

@@ -1,5 +1,6 @@
 """From batches of prompts to their prints, kept in memory or in a temporary file."""
 
+import os
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linkage.errors import SchemaError
+from linkage.errors import InputError, SchemaError
 from linkage.fingerprints._source import NO_TIME, BatchColumns, read_columns, view_text
 from linkage.fingerprints._texts import TextSample
 from linkage.fingerprints._unicode import build_fold_table
@@ -21,7 +22,7 @@ from linkage.fingerprints.config import FingerprintConfig
 
 _MEGABYTE: Final = 1 << 20
 
-__all__ = ["AccountCodes", "PrintTable", "Winnower", "collect_prints"]
+__all__ = ["AccountCodes", "PrintTable", "Spool", "Winnower", "collect_prints"]
 
 
 class PrintBatch(NamedTuple):
@@ -47,8 +48,8 @@ class Winnower:
 
     def __init__(self, config: FingerprintConfig, key: bytes) -> None:
         self._config = config
-        self._seeds = derive_seeds(key)
         self._low = np.uint64(config.kept_share * (2**64 - 1))
+        self._seeds = derive_seeds(key)
         self._table = build_fold_table()
         self._ascii = list_ascii_entries(self._table.entries)
 
@@ -87,8 +88,11 @@ class Winnower:
         )
 
 
-class _Spool:
-    """Appends arrays; beyond a limit of bytes they go to a temporary file without a name."""
+class Spool:
+    """Appends arrays; beyond a limit of bytes they go to a temporary file without a name.
+
+    The file is read, not mapped: what is mapped counts as memory of the process.
+    """
 
     __slots__ = ("_dtype", "_file", "_limit", "_n", "_parts")
 
@@ -99,7 +103,17 @@ class _Spool:
         self._file: Any = None
         self._n = 0
 
+    def __len__(self) -> int:
+        """Return the number of elements."""
+        return self._n
+
+    def __del__(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()
+
     def append(self, part: npt.NDArray[Any]) -> None:
+        """Add an array to the end."""
         self._n += len(part)
         if self._file is None and self._n * self._dtype.itemsize > self._limit:
             self._file = tempfile.TemporaryFile(prefix="linkage-prints-")  # noqa: SIM115
@@ -111,14 +125,27 @@ class _Spool:
         else:
             part.tofile(self._file)
 
-    def finish(self) -> npt.NDArray[Any]:
-        """Return everything as one array: in memory, or mapped from the file."""
-        if self._file is None:
-            parts, self._parts = self._parts, []
-            return np.concatenate(parts) if parts else np.empty(0, self._dtype)
-        with self._file:  # the map outlives the file that it was made of
+    def finish(self) -> None:
+        """Make everything readable; nothing is appended after that."""
+        if self._file is not None:
             self._file.flush()
-            return np.memmap(self._file, self._dtype, mode="r", shape=(self._n,))
+        elif self._parts:
+            self._parts = [np.concatenate(self._parts)]
+
+    def read(self, first: int, last: int) -> npt.NDArray[Any]:
+        """Return the elements first..last; safe to call from several threads."""
+        if self._file is None:
+            whole = self._parts[0] if self._parts else np.empty(0, self._dtype)
+            return whole[first:last]
+        read = np.empty(last - first, self._dtype)
+        room, done = read.view(np.uint8).data, 0
+        while done < len(room):
+            at = first * self._dtype.itemsize + done
+            n = os.preadv(self._file.fileno(), [room[done:]], at)
+            if n == 0:
+                raise InputError("the temporary file of prints ended too early")
+            done += n
+        return read
 
 
 class AccountCodes:
@@ -190,7 +217,7 @@ class PrintTable:
     times_us: npt.NDArray[np.int64] | None  # (n prompts,) NO_TIME where unknown
     contents: npt.NDArray[np.uint32]  # (n prompts,)
     offsets: npt.NDArray[np.int64]  # (n prompts + 1,) into prints
-    prints: npt.NDArray[np.uint64]  # in memory or mapped
+    prints: Spool  # of uint64
     dropped: dict[str, int]  # reason: rows
 
 
@@ -243,7 +270,7 @@ def collect_prints(
         If a column is missing or of a wrong type.
     """
     codes = AccountCodes()
-    prints = _Spool(np.uint64, config.memory_mb * _MEGABYTE)
+    prints = Spool(np.uint64, config.memory_mb * _MEGABYTE)
     counts, contents, times = [], [], []
     n_rows = n_cut = n_null = n_no_account = 0
     for columns, found in _winnow_batches(batches, winnower, threads):
@@ -259,6 +286,7 @@ def collect_prints(
         counts.append(found.counts)
         contents.append(found.contents)
         times.append(np.full(n, NO_TIME) if columns.times_us is None else columns.times_us)
+    prints.finish()
     all_codes, accounts = codes.finish()
     all_times = np.concatenate(times) if times else np.empty(0, np.int64)
     offsets = np.zeros(len(all_codes) + 1, np.int64)
@@ -270,6 +298,6 @@ def collect_prints(
         times_us=all_times if (all_times != NO_TIME).any() else None,
         contents=np.concatenate(contents) if contents else np.empty(0, np.uint32),
         offsets=offsets,
-        prints=prints.finish(),
+        prints=prints,
         dropped={"no_account": n_no_account, "no_prompt": n_null, "prompt_cut": n_cut},
     )

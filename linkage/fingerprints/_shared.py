@@ -2,11 +2,13 @@
 """Which prints several accounts hold, and each prompt as the numbers of those prints.
 
 Most prints are of one account only: the words of a slot, a question asked once. They are dropped
-here, exactly, in rounds over a hash table of bounded size.
+here, exactly. Prints are dealt into piles by their values, and each pile is looked through by
+itself: a hash table of all prints would miss every cache there is.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +21,9 @@ __all__ = ["SharedPrints", "number_shared_prints"]
 
 _EMPTY: Final = -1
 _SHARED: Final = -2
-_ROUND: Final = 11_000_000  # prints of one round: they fill three quarters of 2^24 places, 200 MB
+_ROUND: Final = 1 << 25  # prints that are dealt at a time, 12 bytes each
+_PILES: Final = 1_024  # of one round; a pile and its table fit into a core's own cache
+_ROWS: Final = 1 << 18  # prompts that are read at a time
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 
 _U64_IN = types.Array(types.uint64, 1, "C", readonly=True)
@@ -35,13 +39,42 @@ class SharedPrints(NamedTuple):
     numbers: npt.NDArray[np.int32]  # in the order of the text
 
 
+class _Dealt(NamedTuple):
+    """Prints of some prompts and their accounts, pile by pile."""
+
+    prints: npt.NDArray[np.uint64]
+    codes: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]  # (n piles + 1,)
+
+
+@njit(types.int64(types.uint64, types.uint64), inline="always")
+def _find_pile(value: Any, n_piles: Any) -> Any:
+    """Return which of the piles of all rounds a print goes to; they are in the order of values."""
+    return np.int64(((value >> np.uint64(32)) * n_piles) >> np.uint64(32))
+
+
 @njit(
-    types.int64(
+    types.void(_U64_IN, types.int64, types.uint64, types.int64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _measure_piles(prints: Any, first_pile: Any, n_piles: Any, sizes: Any) -> None:
+    """Count the prints of each pile of a round."""
+    for at in range(len(prints)):
+        pile = _find_pile(prints[at], n_piles) - first_pile
+        if 0 <= pile < len(sizes):
+            sizes[pile] += 1
+
+
+@njit(
+    types.void(
         _U64_IN,
         _I64_IN,
         _I32_IN,
         types.int64,
-        types.int64,
+        types.uint64,
+        types.int64[::1],
         types.uint64[::1],
         types.int32[::1],
     ),
@@ -49,43 +82,50 @@ class SharedPrints(NamedTuple):
     cache=True,
     error_model="numpy",
 )
-def _mark_shared(
-    prints: Any, offsets: Any, codes: Any, part: Any, n_parts: Any, keys: Any, holders: Any
-) -> Any:
-    """Enter one part of the prints with their holder, or as shared; return -1 if the table is full.
-
-    A print's place in the table and its part come from different bits, so that the outcome (which
-    prints have two holders) depends on no order.
-    """
-    shift = np.uint64(64 - np.int64(np.log2(len(keys))))
-    mask = len(keys) - 1
-    room = len(keys) * 3 // 4
+def _deal(
+    prints: Any,
+    offsets: Any,
+    codes: Any,
+    first_pile: Any,
+    n_piles: Any,
+    ends: Any,
+    dealt: Any,
+    dealt_codes: Any,
+) -> None:
+    """Write the prints of a round and their accounts, pile by pile; `ends` moves along."""
     for row in range(len(codes)):
-        code = codes[row]
-        for at in range(offsets[row], offsets[row + 1]):
-            value = prints[at]
-            if n_parts > 1 and np.int64((value >> np.uint64(32)) % np.uint64(n_parts)) != part:
-                continue
-            slot = np.int64((value * _MULTIPLIER) >> shift)
-            while holders[slot] != _EMPTY and keys[slot] != value:
-                slot = (slot + 1) & mask
-            if holders[slot] == _EMPTY:
-                room -= 1
-                if room < 0:
-                    return -1
-                keys[slot] = value
-                holders[slot] = code
-            elif holders[slot] != code:
-                holders[slot] = _SHARED
-    return 0
+        for at in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
+            pile = _find_pile(prints[at], n_piles) - first_pile
+            if 0 <= pile < len(ends):
+                dealt[ends[pile]] = prints[at]
+                dealt_codes[ends[pile]] = codes[row]
+                ends[pile] += 1
+
+
+@njit(
+    types.void(_U64_IN, _I32_IN, types.uint64[::1], types.int32[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _mark_shared(prints: Any, codes: Any, keys: Any, holders: Any) -> None:
+    """Enter prints into a table, with their holder or as shared."""
+    mask = len(keys) - 1
+    shift = np.uint64(64 - np.int64(np.log2(len(keys))))
+    for at in range(len(prints)):
+        slot = np.int64((prints[at] * _MULTIPLIER) >> shift)
+        while holders[slot] != _EMPTY and keys[slot] != prints[at]:
+            slot = (slot + 1) & mask
+        if holders[slot] == _EMPTY:
+            keys[slot], holders[slot] = prints[at], codes[at]
+        elif holders[slot] != codes[at]:
+            holders[slot] = _SHARED
 
 
 @njit(
     types.int64(
         _U64_IN,
         _U64_IN,
-        types.int64,
-        types.int64,
         types.uint64[::1],
         types.int32[::1],
         _I64_IN,
@@ -99,21 +139,19 @@ def _mark_shared(
 def _renumber(
     values: Any,
     prints: Any,
-    first: Any,
-    last: Any,
     keys: Any,
     places: Any,
     offsets: Any,
     counts: Any,
     numbers: Any,
 ) -> Any:
-    """Replace the prints of prompts first..last by their numbers; fill the table if it is empty.
+    """Replace the prints of some prompts by their numbers.
 
-    Called once with first == last to fill the table, then for stretches of prompts at a time.
+    Called once without prompts to fill the table, then for stretches of prompts at a time.
     """
     shift = np.uint64(64 - np.int64(np.log2(len(keys))))
     mask = len(keys) - 1
-    if first == last:
+    if len(counts) == 0:
         for number in range(len(values)):
             slot = np.int64((values[number] * _MULTIPLIER) >> shift)
             while places[slot] != _EMPTY:
@@ -121,9 +159,9 @@ def _renumber(
             keys[slot] = values[number]
             places[slot] = number
     written = 0
-    for row in range(first, last):
+    for row in range(len(counts)):
         before = written
-        for at in range(offsets[row], offsets[row + 1]):
+        for at in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
             value = prints[at]
             slot = np.int64((value * _MULTIPLIER) >> shift)
             while places[slot] != _EMPTY and keys[slot] != value:
@@ -131,7 +169,7 @@ def _renumber(
             if places[slot] != _EMPTY:
                 numbers[written] = places[slot]
                 written += 1
-        counts[row - first] = written - before
+        counts[row] = written - before
     return written
 
 
@@ -149,22 +187,20 @@ def number_shared_prints(table: PrintTable, *, threads: int) -> SharedPrints:
 
     Notes
     -----
-    Time is linear in the prints, with one pass for every 11 M of them; memory is 200 MB a thread
-    and 24 bytes for every print that is shared.
+    Time is linear in the prints, with one pass for every 34 M of them; memory is 400 MB, then 16 to
+    32 bytes for every print that is shared.
     """
     values = _find_shared(table, threads)
-    size = 1 << max(4, int(2 * len(values)).bit_length())
+    size = 1 << max(4, (len(values) * 4 // 3).bit_length())
     keys, places = np.empty(size, np.uint64), np.full(size, _EMPTY, np.int32)
     empty = np.empty(0, np.int32)
-    _renumber(values, table.prints, 0, 0, keys, places, table.offsets, empty, empty)
+    _renumber(values, values[:0], keys, places, table.offsets, empty, empty)
 
     def renumber(stretch: tuple[int, int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         first, last = stretch
-        counts = np.empty(last - first, np.int32)
-        numbers = np.empty(table.offsets[last] - table.offsets[first], np.int32)
-        written = _renumber(
-            values, table.prints, first, last, keys, places, table.offsets, counts, numbers
-        )
+        prints, offsets = _read(table, first, last)
+        counts, numbers = np.empty(last - first, np.int32), np.empty(len(prints), np.int32)
+        written = _renumber(values, prints, keys, places, offsets, counts, numbers)
         return counts, numbers[:written].copy()
 
     counts, numbers = [empty], [empty]
@@ -177,26 +213,53 @@ def number_shared_prints(table: PrintTable, *, threads: int) -> SharedPrints:
     return SharedPrints(values, offsets, np.concatenate(numbers))
 
 
-def _stretches(n_rows: int, length: int = 1 << 18) -> Iterator[tuple[int, int]]:
-    for first in range(0, n_rows, length):
-        yield first, min(first + length, n_rows)
+def _stretches(n_rows: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, n_rows, _ROWS):
+        yield first, min(first + _ROWS, n_rows)
+
+
+def _read(
+    table: PrintTable, first: int, last: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return the prints of some prompts, and where each prompt's begin and end, in the table."""
+    offsets = table.offsets[first : last + 1]
+    return table.prints.read(int(offsets[0]), int(offsets[-1])), offsets
 
 
 def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
     """Return the sorted prints that at least two accounts hold."""
-    n = len(table.prints)
-    n_parts = -(-n // _ROUND)
-    size = 1 << (24 if n_parts > 1 else max(4, (n * 4 // 3).bit_length()))
+    n_rounds = -(-len(table.prints) // _ROUND)
+    n_piles = np.uint64(n_rounds * _PILES)
+    found = [np.empty(0, np.uint64)]
 
-    def find(part: int) -> npt.NDArray[np.uint64]:
+    def look_through(stretches: list[_Dealt], pile: int) -> npt.NDArray[np.uint64]:
+        parts = [slice(one.starts[pile], one.starts[pile + 1]) for one in stretches]
+        prints = np.concatenate(
+            [one.prints[part] for one, part in zip(stretches, parts, strict=True)]
+        )
+        codes = np.concatenate(
+            [one.codes[part] for one, part in zip(stretches, parts, strict=True)]
+        )
+        size = 1 << max(4, (len(prints) * 4 // 3).bit_length())
         keys, holders = np.empty(size, np.uint64), np.full(size, _EMPTY, np.int32)
-        full = _mark_shared(table.prints, table.offsets, table.codes, part, n_parts, keys, holders)
-        if full:
-            raise MemoryError("prints are spread unevenly over the rounds")
-        shared: npt.NDArray[np.uint64] = keys[holders == _SHARED]
-        return shared
+        _mark_shared(prints, codes, keys, holders)
+        return np.sort(keys[holders == _SHARED])
 
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(find, range(n_parts)))
-    values: npt.NDArray[np.uint64] = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
-    return values
+        for first_pile in range(0, n_rounds * _PILES, _PILES):
+
+            def deal(stretch: tuple[int, int], first_pile: int = first_pile) -> _Dealt:
+                prints, offsets = _read(table, *stretch)
+                starts = np.zeros(_PILES + 1, np.int64)
+                _measure_piles(prints, first_pile, n_piles, starts[1:])
+                np.cumsum(starts, out=starts)
+                dealt = _Dealt(
+                    np.empty(starts[-1], np.uint64), np.empty(starts[-1], np.int32), starts
+                )
+                codes = table.codes[slice(*stretch)]
+                _deal(prints, offsets, codes, first_pile, n_piles, starts[:-1].copy(), *dealt[:2])
+                return dealt
+
+            stretches = [*pool.map(deal, _stretches(len(table.codes)))]
+            found += pool.map(partial(look_through, stretches), range(_PILES))
+    return np.concatenate(found)

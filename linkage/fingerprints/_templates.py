@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -177,7 +178,8 @@ def templates(
     )
     n_prints = len(table.prints)
     shared = _shared.number_shared_prints(table, threads=threads)
-    table = replace(table, prints=np.empty(0, np.uint64))  # from here on, numbers stand for them
+    # from here on, numbers stand for the prints
+    table = replace(table, prints=_prints.Spool(np.uint64, 0), offsets=np.empty(0, np.int64))
     n_shared = len(shared.values)
     order = _join.order_prompts(table, shared, config)
     shared = _join.renumber_prints(shared, order)
@@ -328,15 +330,16 @@ def _tabulate_templates(
 def _sort_holdings(
     holdings: "Holdings", names: npt.NDArray[np.uint64], table: "PrintTable"
 ) -> _HeldTemplates:
-    """Sort the holdings by account and template, where they lie: they are the largest table."""
-    rank = np.empty(len(names), np.uint64)
-    rank[np.argsort(names)] = np.arange(len(names), dtype=np.uint64)
-    ranks = holdings.codes.astype(np.uint64) << np.uint64(32)
-    ranks |= rank[holdings.labels]
-    order = np.argsort(ranks)
-    del ranks
-    for column in holdings:
-        column[:] = column[order]
+    """Sort each account's holdings by template, where they lie: they are the largest table."""
+    rank = np.empty(len(names), np.int32)
+    rank[np.argsort(names)] = np.arange(len(names), dtype=np.int32)
+    codes = holdings.codes
+    cuts = np.unique(np.searchsorted(codes, codes[::_AT_ONCE])).tolist()
+    for first, last in pairwise([*cuts, len(codes)]):
+        part = holdings.select(slice(first, last))
+        order = np.lexsort((rank[part.labels], part.codes))
+        for column in part:
+            column[:] = column[order]
     return _HeldTemplates(
         holdings=holdings,
         names=names,

@@ -22,6 +22,7 @@ __all__ = [
     "index_places",
     "mark_near",
     "rank_by_appearance",
+    "relabel",
     "write_sequence",
 ]
 
@@ -79,29 +80,48 @@ def rank_by_appearance(rows: Any, offsets: Any, numbers: Any, ranks: Any) -> Non
 
 
 @njit(
-    types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, _I32_IN, types.int32[::1], types.int32[::1]),
+    types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, types.int32[::1], types.int32[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def write_sequence(
-    rows: Any, codes: Any, offsets: Any, numbers: Any, labels: Any, out: Any, out_codes: Any
+    rows: Any, codes: Any, offsets: Any, numbers: Any, out: Any, out_codes: Any
 ) -> None:
-    """Write the labels of some prompts, repetitions dropped, and fill what is left with breaks."""
+    """Write the prints of some prompts, each of them followed by a break."""
     n = 0
     for place in range(len(rows)):
         row = rows[place]
-        previous = np.int32(BREAK)
         for at in range(offsets[row], offsets[row + 1]):
-            label = labels[numbers[at]]
-            if label != previous:
-                out[n] = label
-                out_codes[n] = codes[row]
-                n += 1
-                previous = label
+            out[n] = numbers[at]
+            out_codes[n] = codes[row]
+            n += 1
         out[n] = BREAK
+        out_codes[n] = codes[row]
         n += 1
-    out[n:] = BREAK
+
+
+@njit(
+    types.int64(types.int32[::1], types.int32[::1], _I32_IN),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def relabel(labels: Any, codes: Any, groups: Any) -> Any:
+    """Replace labels by their groups where they stand, drop repetitions; return what is left."""
+    n = 0
+    previous = np.int32(BREAK)
+    for place in range(len(labels)):
+        label = labels[place]
+        if label != BREAK:
+            label = groups[label]
+            if label == previous:
+                continue
+        previous = label
+        labels[n] = label
+        codes[n] = codes[place]
+        n += 1
+    return n
 
 
 @njit(
