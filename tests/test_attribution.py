@@ -410,6 +410,7 @@ def test_customers_do_not_take_in_whom_they_use_unless_they_do_the_same(purposef
         score=strong,
         n_families=np.full(24, 2),
         apart=strong,
+        silence=np.zeros(24),
         kin=np.zeros(24),
         purposeful=np.where(cluster == 0, purposeful, own),
         aimless=(account < 8) & (cluster == 1),
@@ -429,6 +430,7 @@ def test_one_family_needs_the_less_odds_the_more_a_second_one_says():
         score=nothing,
         n_families=(bits >= METHOD.min_bits).sum(axis=1),
         apart=nothing,
+        silence=nothing,
         kin=nothing,
         purposeful=flags,
         aimless=flags,
@@ -473,6 +475,29 @@ def test_clusters_that_share_what_vendors_sell_stay_apart():
     other = dict.fromkeys("vwxyz", "payment:cash ip:proxy tls_fingerprint:gateway device:tablet")
     graph = make_graph(ring | other | make_strangers(400, "payment", "ip", "tls_fingerprint"))
     assert merge(graph, "a b c d e", "v w x y z", config=FREE) == [0, 1]
+
+
+@pytest.mark.parametrize(("silence", "kin", "merged"), [(0, 0, 1), (-4, 0, 0), (-4, 100, 1)])
+def test_what_a_part_does_not_share_counts_unless_they_have_one_purpose(silence, kin, merged):
+    # A mail pattern and a program are in common; cards and prompts are not.
+    labels = np.repeat([0, 1], [8, 60])
+    account, cluster = np.repeat(np.arange(68), 2), np.tile([0, 1], 68)
+    own = labels[account] == cluster
+    guest = (labels[account] == 0) & ~own
+    scores = Scores(
+        account=account,
+        cluster=cluster,
+        own=own,
+        bits=np.full((136, 2), 6.0),
+        score=np.where(own | guest, 3.0, -3.0),
+        n_families=np.full(136, 2),
+        apart=np.where(guest, 6.0, 0.0),
+        silence=np.where(guest, float(silence), 0.0),
+        kin=np.where(guest, float(kin), 0.0),
+        purposeful=own,
+        aimless=np.zeros(136, bool),
+    )
+    assert merge_clusters(labels, scores, METHOD).tolist() == [merged, 1]
 
 
 def test_merging_needs_half_of_the_accounts():

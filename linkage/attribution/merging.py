@@ -43,7 +43,8 @@ def merge_clusters(labels: Ints, scores: Scores, config: MethodConfig) -> Ints:
     Evidence of the whole group counts, not of some of its accounts. With b_a the bits by which
     account a of the guest is set apart as the host's (``Scores.apart``: only of families that are
     not bought from one vendor, other clusters counting as one outsider each, and no less than
-    log2 of ``evading``), a cluster is taken in where::
+    log2 of ``evading``), less what its silence in others says (``Scores.silence``) but for those
+    who share its purpose, a cluster is taken in where::
 
         sum b_a >= min_bits + 2 log2 C
 
@@ -103,7 +104,9 @@ def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfi
     row = np.flatnonzero((home >= 0) & ~scores.own)
     customer = find_customers(scores, config)[row]
     at_home = (scores.n_families[row] >= 2) & (scores.score[row] > 0) & ~customer
-    apart = np.maximum(np.where(customer, -np.inf, scores.apart[row]), np.log2(config.evading))
+    # Cells of one purpose share nothing else, and need not.
+    apart = scores.apart[row] + np.where(scores.kin[row] > 0, 0.0, scores.silence[row])
+    apart = np.maximum(np.where(customer, -np.inf, apart), np.log2(config.evading))
     pair = home[row] * np.int64(n_clusters) + scores.cluster[row]
     found, code = np.unique(pair, return_inverse=True)
     back = found % n_clusters * n_clusters + found // n_clusters

@@ -36,6 +36,9 @@ class Scores:
         Bits of the families that tell operators apart, every other cluster counting as one
         outsider: what sets the cluster apart from strangers, also if parts of one operator are
         still in several clusters.
+    silence : array of float64, shape (R,)
+        Bits, at most 0, of those of these families in which the account shares nothing that the
+        members share.
     kin : array of float64, shape (R,)
         Accounts of the cluster and of all that have its purpose, where the account's own cluster is
         one of them; 0 elsewhere.
@@ -52,6 +55,7 @@ class Scores:
     score: Floats
     n_families: Ints
     apart: Floats
+    silence: Floats
     kin: Floats
     purposeful: Flags
     aimless: Flags

@@ -75,8 +75,11 @@ def score_accounts(
         bits[:, family] += np.maximum(np.minimum(said[:, family], 0), np.log2(config.evading))
     members = np.maximum(profiles.sizes[matches.cluster] - matches.own, 1)
     score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
-    score += _penalise_silence(graph, edges, matches, profiles.sizes, config)
     telling = ~np.isin(graph.family_names, config.shared_families)
+    silence, silence_apart = _penalise_silence(
+        graph, edges, matches, profiles.sizes, telling, config
+    )
+    score += silence
     purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
     return Scores(
         account=matches.account,
@@ -86,6 +89,7 @@ def score_accounts(
         score=score,
         n_families=(bits >= config.min_bits).sum(axis=1),
         apart=keep_independent(apart * telling, sets).sum(axis=1),
+        silence=silence_apart,
         kin=kin,
         purposeful=np.asarray((said[:, purpose] >= config.min_bits).any(axis=1)),
         aimless=find_aimless(graph, said, matches, profiles.sizes, config),
@@ -131,15 +135,25 @@ def score_again(
 
 
 def _penalise_silence(
-    graph: AccountGraph, edges: pd.DataFrame, matches: Matches, sizes: Ints, config: MethodConfig
-) -> Floats:
-    """Return the (negative) bits of families in which an account shares nothing of its cluster."""
+    graph: AccountGraph,
+    edges: pd.DataFrame,
+    matches: Matches,
+    sizes: Ints,
+    telling: Flags,
+    config: MethodConfig,
+) -> tuple[Floats, Floats]:
+    """Return the (negative) bits of families in which an account shares nothing of its cluster.
+
+    Of all families, and of those that tell operators apart.
+    """
     known = count_by_family(graph, edges) > 0
-    silence, least = np.zeros(len(matches.account)), np.log2(config.evading)
+    silence, least = np.zeros((2, len(matches.account))), np.log2(config.evading)
     for family in range(len(graph.family_names)):
         silent = matches.hits[:, family] <= 0
         shared = np.bincount(matches.cluster[matches.own & ~silent], minlength=len(sizes))
         lost = np.maximum(np.log2(1 - (shared + 0.5) / (sizes + 1)), least)
         silent &= known[:, family][matches.account]
-        silence += lost[matches.cluster] * silent
-    return silence
+        said = lost[matches.cluster] * silent
+        silence[0] += said
+        silence[1] += said * telling[family]
+    return silence[0], silence[1]
