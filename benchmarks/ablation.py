@@ -36,6 +36,7 @@ NEUTRAL: Final[dict[str, tuple[Any, str]]] = {
     "dependent_families": ((), "families of which one brings the other never count as two"),
     "common_causes": ((), "what users of one program have in common anyway is taken off"),
     "shared_families": ((), "what a vendor sells to several operators never merges clusters"),
+    "evading": (1e-6, "an operator's accounts may look like strangers in a family"),
     "min_bits": (0.0, "weak support does not count as support"),
     "min_probability": (1e-6, "members who are not sure enough are left out"),
 }

@@ -26,6 +26,7 @@ MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
+MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab, a hall
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
@@ -77,8 +78,9 @@ def describe_clusters(
     too; anyone can get an address at the others. *household*: few accounts, half of them or more
     at one address that no more than a household has used. *gathering* (a class, a hackathon, a
     build farm): the accounts share prompts and nothing else but place and software, and they meet
-    (half of them were at one address in the same week, and only then) or stay together (half of
-    their activity is at addresses that half of them use).
+    (half of them were at one place in the same week, and only then, and half of the prompts that
+    they share could have been sent there) or stay together (half of their activity is at one
+    place). A place has at most ``MAX_PLACE`` addresses; who rents proxies has many.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -285,8 +287,7 @@ def _explain_innocently(
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
     household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
     used = _count_use(graph, labels, "network")
-    together = _meet(used, table) | (_stay_together(labels, used, table, activity) >= HALF)
-    gathering = content & together & ~supports[:, other].any(axis=1)
+    gathering = content & _gather(labels, used, table, activity) & ~supports[:, other].any(axis=1)
     theirs = corroborated >= HALF * graph.holders
     organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
@@ -294,22 +295,23 @@ def _explain_innocently(
     return found
 
 
-def _meet(used: pd.DataFrame, table: pd.DataFrame) -> Flags:
-    """Return the clusters of which half of the accounts were at one address, for days only."""
-    brief = used["last_seen"] - used["first_seen"] <= MEETING
-    most = used[brief].groupby("cluster")["n"].max().reindex(table.index, fill_value=0)
-    return np.asarray(most >= HALF * table["n_accounts"])
+def _gather(labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Floats) -> Flags:
+    """Return the clusters whose accounts meet, or stay together, at one place.
 
-
-def _stay_together(
-    labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Floats
-) -> pd.Series[float]:
-    """Return the share of a cluster's activity at addresses that half of its accounts use."""
+    A place is the ``MAX_PLACE`` addresses that are used most of those that half of the accounts
+    use. What they have in common may come of a meeting if half of it could have been sent there.
+    """
     sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
-    spent = used[used["n"].to_numpy() >= HALF * sizes].groupby("cluster")["count"].sum()
+    common = used[used["n"].to_numpy() >= HALF * sizes].sort_values("count", ascending=False)
+    brief = common["last_seen"] - common["first_seen"] <= MEETING
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
-    share: pd.Series[float] = spent.reindex(table.index, fill_value=0) / total.clip(lower=1)
-    return share
+    stays, meets = (
+        at.groupby("cluster").head(MAX_PLACE).groupby("cluster")["count"].sum()
+        for at in (common, common[brief])
+    )
+    stays, meets = (spent.reindex(table.index, fill_value=0) for spent in (stays, meets))
+    task = table["purpose"] * total
+    return np.asarray((stays >= HALF * total) | ((meets > 0) & (meets >= HALF * task)))
 
 
 def _cover(

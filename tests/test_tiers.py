@@ -247,6 +247,23 @@ def test_who_meets_for_days_may_be_at_a_hackathon_and_who_does_for_weeks_is_not(
     assert (meet(169)["tier"], meet(169)["explanation"]) == ("operator", "")
 
 
+@pytest.mark.parametrize(("n_exits", "explanation"), [(12, ""), (4, "gathering")])
+def test_who_rotates_through_a_dozen_proxies_is_at_no_place(n_exits, explanation):
+    exits = " ".join(f"ip:exit{i}" for i in range(n_exits))
+    graph = make_graph(dict.fromkeys(NINE, f"{exits} prompt:task") | CROWD)
+    lasting = graph.edges.assign(last_seen=graph.edges["last_seen"] + pd.Timedelta(days=30))
+    found = describe(replace(graph, edges=lasting), NINE)
+    assert found.loc[0, "explanation"] == explanation
+
+
+def test_what_could_not_have_been_sent_at_the_meeting_is_no_gatherings_task():
+    held = {n: f"ip:hall prompt:a prompt:b prompt:c ip:{n}1 ip:{n}2 ip:{n}3 ip:{n}4" for n in NINE}
+    graph = make_graph(held | CROWD)
+    assert describe(graph, NINE).loc[0, "purpose"] == pytest.approx(3 / 5)
+    mostly = {n: f"{held[n]} ip:{n}5 ip:{n}6 ip:{n}7" for n in NINE}  # below half again
+    assert describe(make_graph(mostly | CROWD), NINE).loc[0, "explanation"] == ""
+
+
 def test_prompts_in_common_put_a_household_in_doubt():
     held = {name: f"ip:home payment:card prompt:task ip:{name}1 ip:{name}2" for name in "abcd"}
     row = describe(make_graph(held | CROWD), "abcd").loc[0]
