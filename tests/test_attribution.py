@@ -187,6 +187,16 @@ def test_what_a_program_brings_counts_only_as_far_as_its_other_users_lack_it():
     assert bits["software"] > 3
 
 
+def test_many_popular_prompts_tell_a_busy_account_and_not_whose_it_is():
+    popular = [f"prompt:p{i}" for i in range(40)]
+    ring = {f"r{i}": " ".join(["ip:own", *popular]) for i in range(40)}
+    crowd = {f"u{i}": " ".join(popular[i % 4 :: 4]) for i in range(400)}
+    graph = make_graph(ring | crowd | make_strangers(400, "ip"))
+    bits = score(graph, " ".join(ring))["r0", 0][1]
+    assert 0 < bits["content"] < METHOD.min_bits  # all forty together would say far more
+    assert bits["network"] > METHOD.min_bits
+
+
 def test_what_an_account_uses_daily_is_more_of_it_than_what_it_met_once():
     ring = dict.fromkeys("abcdef", "prompt:task prompt:x prompt:y prompt:z")
     crowd = {f"u{i}": f"prompt:task prompt:own{i}" for i in range(6)} | make_strangers(90, "prompt")

@@ -69,6 +69,7 @@ def score_accounts(
         matches,
         config,
     )
+    _limit_weak(said, matches, config.min_bits)
     sets = graph.list_independent(config.dependent_families)
     bits = keep_independent(said, sets)
     for family in range(bits.shape[1]):
@@ -132,6 +133,18 @@ def score_again(
         for field in fields(Scores)
     }
     return Scores(**joined)
+
+
+def _limit_weak(said: Floats, matches: Matches, min_bits: float) -> None:
+    """Let families say no more than their strongest identifier where that is weak by itself.
+
+    Whoever is busy has many of the prompts and addresses that everybody has: in all, they tell a
+    busy account, and not whose it is.
+    """
+    for family in range(said.shape[1]):
+        best = matches.best[:, family]
+        limited = np.minimum(said[:, family], best)
+        said[:, family] = np.where(best < min_bits, limited, said[:, family])
 
 
 def _penalise_silence(
