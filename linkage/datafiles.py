@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from linkage.errors import InputError, MissingInputError, SchemaError
 
-__all__ = ["read_batches"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_batches", "read_texts"]
 
 _FORMATS: Final = {
     ".parquet": "parquet",
@@ -69,6 +72,43 @@ def read_batches(
         )
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def read_texts(path: str | Path, what: str) -> "pd.DataFrame":
+    """Read a small table that a person made, ids as they are written: 007 stays 007.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.parquet`` or ``.csv`` file.
+    what : str
+        What it holds, for messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of a CSV file are text, null where empty.
+
+    Raises
+    ------
+    MissingInputError
+        Where there is no such file.
+    InputError
+        Where it is of another type or cannot be parsed.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingInputError(f"no {what} at {path}; name a .parquet or .csv file")
+    if path.suffix not in (".parquet", ".csv"):
+        raise InputError(f"the {what} is read from .parquet or .csv; got {path.name}")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
 
 
 def _keep_nothing(dataset: Any) -> Any:

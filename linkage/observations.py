@@ -274,8 +274,7 @@ def hold_templates(
     def read() -> Iterator[pa.RecordBatch]:
         for i in with_prompts:
             for batch in _stream_prompts(engine, readings, i, config, too_long):
-                found = np.bincount(batch.column("account_id"), minlength=len(n_prompts))
-                np.add(n_prompts, found, out=n_prompts)
+                np.add.at(n_prompts, batch.column("account_id").to_numpy(), 1)
                 yield batch
 
     templates, found = find_templates(read())

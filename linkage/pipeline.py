@@ -34,7 +34,7 @@ from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, selec
 from linkage.pairs import link_pairs
 from linkage.prompts import MAX_EXAMPLE_CHARS, PromptHandling, derive_key
 from linkage.result import Result
-from linkage.significance import judge_clusters, test_again, validate_overlaps
+from linkage.significance import judge_clusters, retest_overlaps, validate_overlaps
 from linkage.sources import digest_inputs
 from linkage.tiers import describe_clusters
 
@@ -447,7 +447,7 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
             found = validate_overlaps(pairs, expected, graph.holders, n_tests, method)
             expected = expect_overlaps(judged, found, strata)
             expected *= _look_up_background(graph, found, background)
-            overlaps = test_again(found, expected)
+            overlaps = retest_overlaps(found, expected)
         said = {
             "determined": determined.tolist(),
             "dependent": [list(pair) for pair in dependent],

@@ -7,18 +7,17 @@ is said to be.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from linkage.errors import InputError, MissingInputError, SchemaError
+from linkage.errors import InputError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["judge_labelled", "read_labels", "recalibrate_clusters"]
+__all__ = ["judge_labelled", "recalibrate_clusters"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -27,38 +26,6 @@ VERDICTS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "1", "1.0", "y", "t"), True),
     **dict.fromkeys(("false", "no", "0", "0.0", "n", "f"), False),
 }
-
-
-def read_labels(path: str | Path) -> pd.DataFrame:
-    """Read a table of labelled accounts.
-
-    Parameters
-    ----------
-    path : str or Path
-        A ``.parquet`` or ``.csv`` file with ``account_id`` and ``is_operator``.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Raises
-    ------
-    MissingInputError
-        Where there is no such file.
-    InputError
-        Where it is of another type or cannot be parsed.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingInputError(f"no labels at {path}; name a .parquet or .csv file")
-    if path.suffix not in (".parquet", ".csv"):
-        raise InputError(f"labels are read from .parquet or .csv; got {path.name}")
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype="string", keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
 
 
 def judge_labelled(members: pd.DataFrame, labels: pd.DataFrame) -> pd.Series[float]:
@@ -113,28 +80,21 @@ def judge_labelled(members: pd.DataFrame, labels: pd.DataFrame) -> pd.Series[flo
     return verdict.groupby(held["cluster_id"]).mean()
 
 
-def recalibrate_clusters(
-    clusters: pd.DataFrame, members: pd.DataFrame, labels: pd.DataFrame
-) -> pd.DataFrame:
-    """Correct the confidence of clusters by labelled accounts.
+def recalibrate_clusters(clusters: pd.DataFrame, verdict: pd.Series[float]) -> pd.DataFrame:
+    """Correct the confidence of clusters by what was found out about some.
 
     Parameters
     ----------
     clusters : pandas.DataFrame
         ``cluster_id``, ``n_accounts``, ``confidence``, ``risk`` and others.
-    members, labels : pandas.DataFrame
-        As for :func:`judge_labelled`.
+    verdict : pandas.Series of float64, indexed by cluster_id
+        How far clusters are an operator's, 0 to 1: of :func:`judge_labelled`.
 
     Returns
     -------
     pandas.DataFrame
         The same clusters, the riskiest first, with other ``confidence`` and ``risk``. Of two
         clusters, the one of which less was said is never said more of afterwards.
-
-    Raises
-    ------
-    SchemaError, InputError
-        As for :func:`judge_labelled`.
 
     Notes
     -----
@@ -148,7 +108,6 @@ def recalibrate_clusters(
     .. [1] Zadrozny, Elkan (2002), Transforming Classifier Scores into Accurate Multiclass
        Probability Estimates, KDD.
     """
-    verdict = judge_labelled(members, labels)
     found = clusters.set_index("cluster_id")["confidence"].reindex(verdict.index)
     known = found.notna().to_numpy()
     anchors = np.linspace(0, 1, STATED + 1)

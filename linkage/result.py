@@ -255,9 +255,9 @@ class Result:
         -----
         By isotonic regression: see :func:`linkage.recalibration.recalibrate_clusters`.
         """
-        clusters = recalibrate_clusters(self.clusters, self.members, labels)
-        n_labelled = len(judge_labelled(self.members, labels))
-        said = {"recalibrated": {"clusters": n_labelled}}
+        verdict = judge_labelled(self.members, labels)
+        clusters = recalibrate_clusters(self.clusters, verdict)
+        said = {"recalibrated": {"clusters": len(verdict)}}
         return replace(self, clusters=clusters, manifest=self.manifest | said)
 
     def to_networkx(self, cluster_id: int | None = None) -> networkx.Graph[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
-__all__ = ["adjust_p_values", "judge_clusters", "test_again", "validate_overlaps"]
+__all__ = ["adjust_p_values", "judge_clusters", "retest_overlaps", "validate_overlaps"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -96,7 +96,7 @@ def validate_overlaps(
     return kept.reset_index(drop=True)
 
 
-def test_again(overlaps: pd.DataFrame, expected: Floats) -> pd.DataFrame:
+def retest_overlaps(overlaps: pd.DataFrame, expected: Floats) -> pd.DataFrame:
     """Test validated overlaps against another null, for judging clusters by them.
 
     Parameters

@@ -302,7 +302,8 @@ def _gather(labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Flo
     use. What they have in common may come of a meeting if half of it could have been sent there.
     """
     sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
-    common = used[used["n"].to_numpy() >= HALF * sizes].sort_values("count", ascending=False)
+    common = used[used["n"].to_numpy() >= HALF * sizes]
+    common = common.sort_values("count", ascending=False, kind="stable")
     brief = common["last_seen"] - common["first_seen"] <= MEETING
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     stays, meets = (

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import linkage
 from linkage.cli.main import main
+from linkage.datafiles import read_texts
 from linkage.errors import InputError, MissingInputError, SchemaError
-from linkage.recalibration import judge_labelled, read_labels, recalibrate_clusters
+from linkage.recalibration import judge_labelled, recalibrate_clusters
 
 
 def make_clusters(confidence):
@@ -25,16 +26,20 @@ def label(verdicts):
     return pd.DataFrame({"account_id": accounts, "is_operator": list(verdicts.values())})
 
 
+def recalibrate(clusters, members, labels):
+    return recalibrate_clusters(clusters, judge_labelled(members, labels))
+
+
 def test_without_labels_confidence_stays():
     clusters, members = make_clusters([0.9, 0.5, 0.02, 0.0])
-    found = recalibrate_clusters(clusters, members, label({}))
+    found = recalibrate(clusters, members, label({}))
     pd.testing.assert_frame_equal(found, clusters)
 
 
 def test_many_verdicts_against_a_confidence_decide():
     clusters, members = make_clusters([0.9, *[0.5] * 400, 0.1])
     verdicts = {i: i % 10 == 0 for i in range(2, 402)}
-    found = recalibrate_clusters(clusters, members, label(verdicts)).set_index("cluster_id")
+    found = recalibrate(clusters, members, label(verdicts)).set_index("cluster_id")
     assert found.loc[2, "confidence"] == pytest.approx(0.1, abs=0.02)
     assert found.loc[1, "confidence"] > 0.6
     assert (found["risk"] == found["confidence"] * 0.75).all()
@@ -42,7 +47,7 @@ def test_many_verdicts_against_a_confidence_decide():
 
 def test_a_single_verdict_corrects_a_little():
     clusters, members = make_clusters([0.8, 0.5])
-    found = recalibrate_clusters(clusters, members, label({2: False})).set_index("cluster_id")
+    found = recalibrate(clusters, members, label({2: False})).set_index("cluster_id")
     assert 0.1 < found.loc[2, "confidence"] < 0.5
 
 
@@ -50,7 +55,7 @@ def test_a_single_verdict_corrects_a_little():
 def test_the_order_of_confidence_never_turns_round(confidence, verdicts):
     clusters, members = make_clusters(confidence)
     known = {i + 1: verdict for i, verdict in enumerate(verdicts[: len(confidence)])}
-    found = recalibrate_clusters(clusters, members, label(known)).set_index("cluster_id")
+    found = recalibrate(clusters, members, label(known)).set_index("cluster_id")
     after = found["confidence"].reindex(clusters["cluster_id"]).to_numpy()
     assert ((after >= 0) & (after <= 1)).all()
     order = np.argsort(clusters["confidence"].to_numpy(), kind="stable")
@@ -79,13 +84,13 @@ def test_labels_are_read_from_two_types_of_file(tmp_path):
     labels.to_csv(tmp_path / "l.csv", index=False)
     labels.to_parquet(tmp_path / "l.parquet")
     for name in ("l.csv", "l.parquet"):
-        read = read_labels(tmp_path / name)
+        read = read_texts(tmp_path / name, "table of labels")
         assert read["account_id"].tolist() == ["a1", "a2"]
-    with pytest.raises(MissingInputError, match="no labels at"):
-        read_labels(tmp_path / "none.csv")
+    with pytest.raises(MissingInputError, match="no table of labels at"):
+        read_texts(tmp_path / "none.csv", "table of labels")
     (tmp_path / "l.xlsx").touch()
     with pytest.raises(InputError, match=r"read from \.parquet or \.csv"):
-        read_labels(tmp_path / "l.xlsx")
+        read_texts(tmp_path / "l.xlsx", "table of labels")
 
 
 def test_the_command_writes_another_case(ring, tmp_path, capsys):

@@ -52,6 +52,16 @@ def test_bits_are_those_of_the_lower_bound_of_the_rate():
     assert table["bits"].tolist() == pytest.approx([log2(rate / 0.001)], abs=1e-5)
 
 
+def test_overlaps_are_tested_again_against_another_null():
+    found = validate_overlaps(make_pairs(4), np.array([0.1]), 1, METHOD)
+    again = significance.retest_overlaps(found, np.array([2.0]))
+    assert again["p_value"].tolist() == pytest.approx([stats.poisson.sf(3, 2.0)])
+    assert again["expected"].tolist() == [2.0]
+    pd.testing.assert_frame_equal(
+        again.drop(columns=["p_value", "expected"]), found.drop(columns=["p_value", "expected"])
+    )
+
+
 def test_bits_are_those_of_the_odds_ratio():
     # Of 1,000 accounts 40 hold one identifier, 50 the other, 30 both.
     table = validate_overlaps(make_pairs(30), np.array([2.0]), 1, METHOD, np.array([40, 50]))

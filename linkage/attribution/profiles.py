@@ -235,6 +235,7 @@ def count_by_family(graph: AccountGraph, edges: pd.DataFrame, weights: Any = Non
 def _count_by_family(
     starts: Any, identifiers: Any, weights: Any, family: Any, n_families: int
 ) -> Any:
+    """Add up weights by account and family; compiled by numba."""
     counted = np.zeros((len(starts) - 1, n_families), weights.dtype)
     for a in range(len(starts) - 1):
         for p in range(starts[a], starts[a + 1]):

@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
         Where the case or the labels cannot be used.
     """
     from linkage.case import check_place, read_case, write_case
-    from linkage.recalibration import read_labels
+    from linkage.datafiles import read_texts
 
     check_place(args.out)
     result = read_case(args.case)
-    corrected = result.recalibrate(read_labels(args.labels))
+    corrected = result.recalibrate(read_texts(args.labels, "table of labels"))
     write_case(corrected, args.out)
     n = corrected.manifest["recalibrated"]["clusters"]
     print(f"confidence recalibrated by {n} reviewed cluster{'s' * (n != 1)}: {args.out}")

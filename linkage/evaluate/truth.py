@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from linkage.errors import InputError, MissingInputError, SchemaError
+from linkage.datafiles import read_texts
+from linkage.errors import InputError, SchemaError
 from linkage.schema import TRUTH_COLUMNS
 
 __all__ = [
@@ -83,20 +84,7 @@ def read_truth(path: str | Path) -> pd.DataFrame:
     InputError
         Where the file is of another type or cannot be parsed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingInputError(f"no truth at {path}; name a .parquet or .csv file")
-    try:
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        elif path.suffix == ".csv":
-            frame = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
-        else:
-            raise InputError(f"the truth is read from .parquet or .csv; got {path.name}")
-    except InputError:
-        raise
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+    frame = read_texts(path, "truth")
     require_columns(frame, REQUIRED_TRUTH, str(path))
     return frame[[column for column in TRUTH_COLUMNS if column in frame]]
 

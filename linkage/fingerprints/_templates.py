@@ -149,7 +149,7 @@ def templates(
 
     Notes
     -----
-    A run of ``window + shingle_words - 1`` words (12 by default) that two prompts share leaves at
+    A run of ``window + shingle_words - 1`` words (16 by default) that two prompts share leaves at
     least one print in both, whatever stands around it. Public means: in `known`, or held by at
     least `public_accounts` accounts that share nothing else. It describes; nothing is dropped.
 
