@@ -3,7 +3,7 @@
 What one account holds alone ties it to nobody; the null needs to know no more than how many of
 them each account has. There may be as many as there are prompts, so they must not stand in memory
 as texts, nor be grouped as such: keys of 64 bits tell which fingerprints have one account, and
-only the others are read as text in a second scan.
+only the texts of the others are read, in a second scan.
 
 Rows are dealt into piles by their keys as they come, and each pile is sorted by itself: a hash
 table of all keys would miss every cache there is, three times a row.
@@ -40,21 +40,19 @@ __all__ = [
 Keys = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
 Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
-# Fingerprint, account, rows, first and last time.
-Rows = tuple[Ints, Ints, Counts, Counts, Counts]
+# Place of the fingerprint, number of the account, rows, first and last time.
+Rows = tuple[Any, ...]
 
 ALONE: Final = pa.schema(
     [("account", pa.int32()), ("kind", pa.string()), ("n", pa.int64()), ("count", pa.int64())]
 )
 
 BATCH_ROWS: Final = 262_144
-# A row takes 12 bytes until it is counted. Where there are more of them than this, they are read in
+# A row takes 20 bytes until it is counted. Where there are more of them than this, they are read in
 # several parts, each of them some of the piles.
 MAX_ROWS: Final = 1 << 26
 PILES: Final = 1024  # by the upper 10 bits of the key; one of them fits into a core's own cache
-MAX_UNGROUPED: Final = 1 << 23  # rows of shared fingerprints, before they are added up
-
-SLICES: Final = 8  # in which they are added up, so that there is no second copy of all
+FEW: Final = 16  # rows of one fingerprint that are sorted where they stand
 
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
 
@@ -62,11 +60,18 @@ LIST_ACCOUNTS: Final = "SELECT DISTINCT key FROM account_rows ORDER BY key"
 
 SCAN: Final = """
 WITH parsed AS ({parsed})
-SELECT hash(account) AS account, hash({value}) AS key, {value} AS value{time}
+SELECT hash(account) AS account, hash({value}) AS key, {value} AS value, epoch_us({first}) AS seen
 FROM parsed
 WHERE {good} AND {value} <> ''
 """
-TIME: Final = ", epoch_us({first}) AS seen"
+
+# Of whatever row: a key that is kept has its text.
+SCAN_TEXTS: Final = """
+WITH parsed AS ({parsed})
+SELECT hash({value}) AS key, {value} AS value
+FROM parsed
+WHERE {value} <> ''
+"""
 
 # A value that is spelt here or there in another way, or that another source brings, may be the
 # same as one that is alone in these columns: it is kept.
@@ -86,13 +91,12 @@ MAKE_TEXTS: Final = "CREATE TABLE kept_texts (key UBIGINT, value VARCHAR)"
 # What is plain is spelt as it came.
 MEAN_ITSELF: Final = """
 INSERT INTO meanings
-SELECT {prompt}, key, {prompt}, min(value)
+SELECT {prompt}, key, {prompt}, value
 FROM kept_texts
 WHERE NOT EXISTS (
     SELECT 1 FROM meanings AS known
     WHERE known.raw_kind = {prompt} AND known.raw_key = kept_texts.key
 )
-GROUP BY key
 """
 
 SUM_ALONE: Final = """
@@ -117,7 +121,7 @@ class Fingerprints:
         Keys of the accounts; an account's number here is its place.
     numbers : tuple of array
         A hash table that finds an account's number.
-    piles : list of (keys, numbers of accounts, where each pile begins)
+    piles : list of (keys, numbers of accounts, times, where each pile begins)
         Rows of the first part, a batch each.
     n_parts : int
     """
@@ -125,7 +129,7 @@ class Fingerprints:
     slots: dict[int, int]
     accounts: Keys
     numbers: tuple[Keys, Ints]
-    piles: list[tuple[Keys, Ints, Counts]]
+    piles: list[tuple[Keys, Ints, Counts, Counts]]
     n_parts: int
 
 
@@ -230,21 +234,23 @@ def hold_fingerprints(
     prompt = kinds.index(FINGERPRINTS)
     known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy().copy()
     counts = np.zeros((len(found.accounts), 2), np.int64)  # fingerprints, and rows
-    kept, least = [], None
+    kept: list[tuple[Keys, Rows]] = []
+    least = None
     known.sort()
     for part in range(found.n_parts):
         if part:
             _deal(engine, readings, found, part, config)
-        shared, lowest = _count_piles(found, known, counts)
-        kept.append(shared)
+        lowest = _count_piles(found, known, counts, kept)
         least = min(filter(None, (least, lowest)), default=None)
-    keys = np.concatenate(kept)
-    if not len(keys) and least is not None:
+    if not kept and least is not None:
         # A kind of which nothing is shared is still a kind of the run: one value stands for it.
-        key, number, n_rows = least
-        keys = np.array([key], np.uint64)
-        counts[number] -= 1, n_rows
-    held = _read_kept(engine, readings, prompt, found, keys) if len(keys) else None
+        key, number, *seen = least
+        row = (np.array([column]) for column in (np.int32(0), np.int32(number), *seen))
+        kept.append((np.array([key], np.uint64), tuple(row)))
+        counts[number] -= 1, seen[0]
+    held = _gather_kept(engine, found, kept) if kept else None
+    if held is not None:
+        _read_texts(engine, readings, prompt, found, held.keys)
     alone = pa.table({"key": found.accounts, "n": counts[:, 0], "count": counts[:, 1]})
     engine.register("alone", alone.filter(pa.array(counts[:, 0] > 0)))
     table = engine.query(SUM_ALONE)
@@ -261,8 +267,9 @@ def _deal(
     odd = []
     for i in found.slots:
         n_odd = 0
-        for batch in _scan(engine, readings, found, i):
-            accounts, keys = _get_keys(batch)
+        for batch in _scan(engine, readings, found, i, SCAN):
+            accounts, keys = np.asarray(batch.column("account")), np.asarray(batch.column("key"))
+            seen = np.asarray(pc.fill_null(batch.column("seen"), UNKNOWN_TIME))
             offsets, data = _get_bytes(batch.column("value"))
             numbers, pile = np.empty(len(keys), np.int32), np.empty(len(keys), np.int16)
             starts = np.zeros(PILES + 1, np.int64)
@@ -270,8 +277,9 @@ def _deal(
                 accounts, keys, offsets, data, config.limits.max_value_chars, low, high,
                 *found.numbers, numbers, pile, starts,
             )  # fmt: skip
-            dealt = np.empty(starts[-1], np.uint64), np.empty(starts[-1], np.int32)
-            compile_kernel(_put_on_piles)(keys, numbers, pile, starts.copy(), *dealt)
+            n = starts[-1]
+            dealt = np.empty(n, np.uint64), np.empty(n, np.int32), np.empty(n, np.int64)
+            compile_kernel(_put_on_piles)(keys, numbers, seen, pile, starts.copy(), *dealt)
             found.piles.append((*dealt, starts))
         if n_odd:
             odd.append(i)
@@ -279,9 +287,12 @@ def _deal(
 
 
 def _count_piles(
-    found: Fingerprints, known: Keys, counts: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-) -> tuple[Keys, tuple[int, int, int] | None]:
-    """Take the piles away, and add up what one account holds alone.
+    found: Fingerprints,
+    known: Keys,
+    counts: np.ndarray[tuple[int, int], np.dtype[np.int64]],
+    kept: list[tuple[Keys, Rows]],
+) -> tuple[int, ...] | None:
+    """Take the piles away, and add up what one account holds alone, and what is kept.
 
     Parameters
     ----------
@@ -290,132 +301,82 @@ def _count_piles(
         Sorted; keys that are kept whoever holds them.
     counts : array of int64, shape (accounts, 2)
         Fingerprints that are not kept, and their rows, are added here.
+    kept : list of (keys, rows)
+        What is kept is appended, in the order of keys; places are among the keys beside them.
 
     Returns
     -------
-    keys : array of uint64
-        What is kept.
-    least : tuple of (key, number of its account, rows), or None
+    tuple of (key, number of its account, rows, first and last time), or None
         The least that is not kept.
     """
-    kept, least = [], None
+    least = None
     for k in range(PILES):
-        slices = [(keys, numbers, *starts[k : k + 2]) for keys, numbers, starts in found.piles]
-        keys = np.concatenate([keys[start:end] for keys, _, start, end in slices])
-        numbers = np.concatenate([numbers[start:end] for _, numbers, start, end in slices])
+        slices = [(*columns, *starts[k : k + 2]) for *columns, starts in found.piles]
+        keys, numbers, seen = (
+            np.concatenate([part[column][part[3] : part[4]] for part in slices])
+            for column in range(3)
+        )
         if not len(keys):
             continue
-        shared, first = np.empty(len(keys), np.uint64), np.zeros(3, np.int64)
-        n_shared = compile_kernel(_count_runs)(
-            keys, numbers, np.argsort(keys), known, counts, shared, first
+        shared, first = np.empty(len(keys), np.uint64), np.zeros(5, np.int64)
+        n_shared, *rows = compile_kernel(_count_runs)(
+            keys, numbers, seen, np.argsort(keys), known, counts, shared, first
         )
-        kept.append(shared[:n_shared].copy())
-        row, number, n_rows = first.tolist()
-        if least is None and n_rows:
-            least = int(keys[row]), number, n_rows
+        if n_shared:
+            kept.append((shared[:n_shared].copy(), tuple(rows)))
+        row, *lowest = first.tolist()
+        if least is None and lowest[1]:
+            least = int(keys[row]), *lowest
     found.piles.clear()
-    return np.concatenate([np.empty(0, np.uint64), *kept]), least
+    return least
 
 
-def _read_kept(
+def _gather_kept(engine: Engine, found: Fingerprints, kept: list[tuple[Keys, Rows]]) -> Held:
+    """Put the kept rows of all piles together; ``kept`` is used up."""
+    sizes = np.array([len(keys) for keys, _ in kept])
+    begins = np.cumsum(sizes) - sizes
+    keys = np.concatenate([keys for keys, _ in kept])
+    place = np.concatenate(
+        [rows[0] + np.int32(begin) for begin, (_, rows) in zip(begins, kept, strict=True)]
+    )
+    number, n, first_seen, last_seen = (
+        np.concatenate([rows[column] for _, rows in kept]) for column in range(1, 5)
+    )
+    kept.clear()
+    codes = engine.query(CODES)
+    code = np.full(len(found.accounts), -1, np.int32)
+    of = np.searchsorted(found.accounts, codes.column("key").to_numpy())
+    code[of] = codes.column("code").to_numpy()
+    account = code[number]
+    is_kept = slice(None) if (account >= 0).all() else account >= 0  # the others are refused
+    return Held(
+        keys=keys,
+        account=account[is_kept],
+        place=place[is_kept],
+        n=n[is_kept],
+        first_seen=first_seen[is_kept],
+        last_seen=last_seen[is_kept],
+    )
+
+
+def _read_texts(
     engine: Engine, readings: list[Reading], prompt: int, found: Fingerprints, keys: Keys
-) -> Held:
-    """Read who was seen with fingerprints that are kept; append these to `meanings`."""
+) -> None:
+    """Read the texts of fingerprints that are kept, and append them to `meanings`."""
     table, is_new = _make_table(len(keys)), np.ones(len(keys), bool)
     bits = np.zeros(len(table[0]) // 2, np.uint8)  # as many bits as four times the slots
     compile_kernel(_enter_keys)(keys, *table)
     compile_kernel(_set_bits)(keys, bits)
     engine.drop("kept_texts")
     engine.execute(MAKE_TEXTS)
-    groups = _Groups(len(keys))
     for i in found.slots:
-        for batch in _scan(engine, readings, found, i, with_time=True):
-            accounts, hashes = _get_keys(batch)
-            place, number = np.empty((2, len(hashes)), np.int32)
-            row = np.empty(len(hashes), np.int64)
-            is_first = np.zeros(len(hashes), bool)
-            n = compile_kernel(_find_kept)(
-                accounts, hashes, bits, *table, *found.numbers, is_new, row, place, number, is_first
-            )
-            seen = np.asarray(pc.fill_null(batch.column("seen"), UNKNOWN_TIME))
-            groups.add(place[:n].copy(), number[:n].copy(), seen[row[:n]])
+        for batch in _scan(engine, readings, found, i, SCAN_TEXTS):
+            hashes, is_first = np.asarray(batch.column("key")), np.zeros(batch.num_rows, bool)
+            compile_kernel(_find_new)(hashes, bits, *table, is_new, is_first)
             if is_first.any():
-                first = pa.array(is_first)
-                texts = [batch.column(name).filter(first) for name in ("key", "value")]
-                insert(engine, "kept_texts", texts)
+                insert(engine, "kept_texts", batch.filter(pa.array(is_first)).columns)
     engine.execute(MEAN_ITSELF.format(prompt=prompt))
     engine.drop("kept_texts")
-    place, number, n_rows, first_seen, last_seen = groups.finish()
-    codes = engine.query(CODES)
-    code = np.full(len(found.accounts), -1, np.int32)
-    of = np.searchsorted(found.accounts, codes.column("key").to_numpy())
-    code[of] = codes.column("code").to_numpy()
-    account = code[number]
-    kept = slice(None) if (account >= 0).all() else account >= 0  # the others are refused
-    return Held(
-        keys=keys,
-        account=account[kept],
-        place=place[kept],
-        n=n_rows[kept],
-        first_seen=first_seen[kept],
-        last_seen=last_seen[kept],
-    )
-
-
-class _Groups:
-    """Adds up rows by fingerprint and account as they come."""
-
-    def __init__(self, n_fingerprints: int) -> None:
-        self.n_fingerprints = n_fingerprints
-        self.rows: list[tuple[Ints, Ints, Counts]] = []  # place, number of the account, time
-        self.n_rows = 0
-        none, nobody = np.empty(0, np.int64), np.empty(0, np.int32)
-        self.groups: Rows = nobody, nobody, none, none, none
-
-    def add(self, place: Ints, number: Ints, seen: Counts) -> None:
-        """Add rows."""
-        self.rows.append((place, number, seen))
-        self.n_rows += len(place)
-        # As many as there are groups, or all would be sorted again and again.
-        if self.n_rows > max(MAX_UNGROUPED, len(self.groups[0])):
-            self.group()
-
-    def group(self) -> None:
-        """Make one row of those of one fingerprint and account."""
-        parts: list[tuple[Any, ...]] = [self.groups]
-        parts += [(place, who, None, at, at) for place, who, at in self.rows]
-        found: list[Rows] = []
-        for k in range(SLICES):
-            low, high = (self.n_fingerprints * end // SLICES for end in (k, k + 1))
-            inside = [(place >= low) & (place < high) for place, *_ in parts]
-            place, number, n, first, last = (
-                np.concatenate(
-                    [
-                        np.ones(np.count_nonzero(rows), np.int64)
-                        if part[column] is None
-                        else part[column][rows]
-                        for part, rows in zip(parts, inside, strict=True)
-                    ]
-                )
-                for column in range(5)
-            )
-            kept = compile_kernel(_add_up)(place - low, number, n, first, last, high - low)
-            found.append((place[kept], number[kept], n[kept], first[kept], last[kept]))
-        places, numbers, *counts = zip(*found, strict=True)
-        n_rows, first_seen, last_seen = (np.concatenate(column) for column in counts)
-        self.groups = (
-            np.concatenate(places),
-            np.concatenate(numbers),
-            n_rows,
-            first_seen,
-            last_seen,
-        )
-        self.rows, self.n_rows = [], 0
-
-    def finish(self) -> Rows:
-        """Return fingerprint, account, rows, first and last time; sorted by the first two."""
-        self.group()
-        return self.groups
 
 
 def _scan(
@@ -423,28 +384,23 @@ def _scan(
     readings: list[Reading],
     found: Fingerprints,
     i: int,
-    *,
-    with_time: bool = False,
+    sql: str,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a source that have a fingerprint: keys, text, and time where asked."""
+    """Yield what a query asks of the rows of a source that have a fingerprint."""
     reading = readings[i]
-    sql = SCAN.format(
+    said = sql.format(
         parsed=reading.get_parsed_sql(),
         good=reading.get_good_sql(),
         value=f"value_{found.slots[i]}",
-        time=TIME.format(first=reading.first) if with_time else "",
+        first=reading.first,
     )
-    return engine.stream(sql, source=reading.source.label, batch_rows=BATCH_ROWS)
+    return engine.stream(said, source=reading.source.label, batch_rows=BATCH_ROWS)
 
 
 def _make_table(n: int) -> tuple[Keys, Ints]:
     """Return a hash table with room for n keys: the keys, and the place of each; -1 is free."""
     n_slots = 1 << max(int(np.ceil(np.log2(max(n, 1) * 1.5))), 4)
     return np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int32)
-
-
-def _get_keys(batch: pa.RecordBatch) -> tuple[Keys, Keys]:
-    return np.asarray(batch.column("account")), np.asarray(batch.column("key"))
 
 
 def _get_bytes(
@@ -527,7 +483,14 @@ def _find_piles(
 
 
 def _put_on_piles(
-    keys: Any, numbers: Any, pile: Any, ends: Any, dealt_keys: Any, dealt_numbers: Any
+    keys: Any,
+    numbers: Any,
+    seen: Any,
+    pile: Any,
+    ends: Any,
+    dealt_keys: Any,
+    dealt_numbers: Any,
+    dealt_seen: Any,
 ) -> None:
     """Write rows pile by pile; ``ends`` begins as where each pile begins."""
     for i in range(len(keys)):
@@ -536,17 +499,29 @@ def _put_on_piles(
             ends[pile[i]] = row + 1
             dealt_keys[row] = keys[i]
             dealt_numbers[row] = numbers[i]
+            dealt_seen[row] = seen[i]
 
 
-def _count_runs(
-    keys: Any, numbers: Any, order: Any, known: Any, counts: Any, shared: Any, first: Any
-) -> int:
+def _count_runs(  # noqa: PLR0912 - one compiled loop
+    keys: Any,
+    numbers: Any,
+    seen: Any,
+    order: Any,
+    known: Any,
+    counts: Any,
+    shared: Any,
+    first: Any,
+) -> Any:
     """Count what one account alone holds, and write what is shared or known; both are sorted.
 
-    Of the first key that is alone the row, the account's number and how many rows there are come
-    in ``first``. Returns how many keys are shared or known.
+    Of the first key that is alone the row, the account's number, how many rows there are, and the
+    first and last time come in ``first``. Returns how many keys are shared or known, and their
+    rows, added up by account: place of the key, account's number, rows, first and last time.
     """
-    n_shared, place, start = 0, 0, 0
+    n_shared, n_rows, place, start = 0, 0, 0, 0
+    of, who = np.empty(len(order), np.int32), np.empty(len(order), np.int32)
+    n, since = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+    until = np.empty(len(order), np.int64)
     while start < len(order):
         key, number = keys[order[start]], numbers[order[start]]
         is_alone, end = True, start + 1
@@ -555,82 +530,61 @@ def _count_runs(
             end += 1
         while place < len(known) and known[place] < key:
             place += 1
-        if is_alone and not (place < len(known) and known[place] == key):
+        is_kept = not is_alone or (place < len(known) and known[place] == key)
+        if not is_kept:
             counts[number, 0] += 1
             counts[number, 1] += end - start
-            if first[2] == 0:
-                first[0], first[1], first[2] = order[start], number, end - start
-        else:
+            if first[2] > 0:
+                start = end
+                continue
+        rows = order[start:end]
+        if not is_alone and end - start <= FEW:
+            for k in range(1, len(rows)):
+                row, p = rows[k], k
+                while p > 0 and numbers[rows[p - 1]] > numbers[row]:
+                    rows[p] = rows[p - 1]
+                    p -= 1
+                rows[p] = row
+        elif not is_alone:
+            rows = rows[np.argsort(numbers[rows])]
+        begin = n_rows
+        for row in rows:
+            if n_rows > begin and who[n_rows - 1] == numbers[row]:
+                n[n_rows - 1] += 1
+                since[n_rows - 1] = min(since[n_rows - 1], seen[row])
+                until[n_rows - 1] = max(until[n_rows - 1], seen[row])
+            else:
+                of[n_rows], who[n_rows], n[n_rows] = n_shared, numbers[row], 1
+                since[n_rows] = until[n_rows] = seen[row]
+                n_rows += 1
+        if is_kept:
             shared[n_shared] = key
             n_shared += 1
+        else:
+            n_rows = begin
+            first[0], first[1], first[2] = order[start], number, end - start
+            first[3], first[4] = since[begin], until[begin]
         start = end
-    return n_shared
+    return (
+        n_shared,
+        of[:n_rows].copy(),
+        who[:n_rows].copy(),
+        n[:n_rows].copy(),
+        since[:n_rows].copy(),
+        until[:n_rows].copy(),
+    )
 
 
-def _add_up(place: Any, number: Any, n: Any, first: Any, last: Any, n_places: int) -> Any:
-    """Add up rows of one place and number into the first of them; return these, sorted by both."""
-    starts = np.zeros(n_places + 1, np.int64)
-    for row in range(len(place)):
-        starts[place[row] + 1] += 1
-    starts = np.cumsum(starts)
-    filled, order = starts[:-1].copy(), np.empty(len(place), np.int64)
-    for row in range(len(place)):
-        order[filled[place[row]]] = row
-        filled[place[row]] += 1
-    kept, n_kept = np.empty(len(place), np.int64), 0
-    for k in range(n_places):
-        rows = order[starts[k] : starts[k + 1]]
-        rows = rows[np.argsort(number[rows])]
-        for p in range(len(rows)):
-            row = rows[p]
-            if p and number[row] == number[kept[n_kept - 1]]:
-                into = kept[n_kept - 1]
-                n[into] += n[row]
-                first[into] = min(first[into], first[row])
-                last[into] = max(last[into], last[row])
-            else:
-                kept[n_kept] = row
-                n_kept += 1
-    return kept[:n_kept]
-
-
-def _find_kept(
-    accounts: Any,
-    fingerprints: Any,
-    bits: Any,
-    keys: Any,
-    places: Any,
-    account_keys: Any,
-    account_numbers: Any,
-    is_new: Any,
-    row: Any,
-    place: Any,
-    number: Any,
-    is_first: Any,
-) -> int:
-    """Write the rows of kept fingerprints one after the other; return how many there are."""
-    n = 0
-    bit_mask = np.uint64(len(bits) * 8 - 1)
-    mask = np.uint64(len(keys) - 1)
-    account_mask = np.uint64(len(account_keys) - 1)
-    for i in range(len(fingerprints)):
-        key = fingerprints[i]
-        bit = key & bit_mask
+def _find_new(keys: Any, bits: Any, table: Any, places: Any, is_new: Any, is_first: Any) -> None:
+    """Mark the rows whose key is kept and has not been met before."""
+    bit_mask, mask = np.uint64(len(bits) * 8 - 1), np.uint64(len(table) - 1)
+    for i in range(len(keys)):
+        bit = keys[i] & bit_mask
         if not (bits[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1):
             continue
-        slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while places[slot] != -1 and keys[slot] != key:
+        slot = ((keys[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
+        while places[slot] != -1 and table[slot] != keys[i]:
             slot = (slot + np.uint64(1)) & mask
-        if places[slot] == -1:
-            continue
-        if is_new[places[slot]]:
+        if places[slot] != -1 and is_new[places[slot]]:
             is_new[places[slot]] = False
             is_first[i] = True
-        row[n] = i
-        place[n] = places[slot]
-        slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & account_mask
-        while account_keys[slot] != accounts[i]:
-            slot = (slot + np.uint64(1)) & account_mask
-        number[n] = account_numbers[slot]
-        n += 1
-    return n

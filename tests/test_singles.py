@@ -117,7 +117,6 @@ def test_parts_add_up_to_the_whole(monkeypatch, n_values):
     rows = [(f"a{a}", f"p{p}") for a, p in rng.integers(0, [40, n_values], (200, 2))]
     every, whole = observe_both(events=make_events(rows))
     monkeypatch.setattr("linkage.singles.MAX_ROWS", 64)  # four parts
-    monkeypatch.setattr("linkage.singles.MAX_UNGROUPED", 10)
     monkeypatch.setattr("linkage.singles.BATCH_ROWS", 32)
     _, parts = observe_both(events=make_events(rows))
     assert_only_singles_went(every, parts)
