@@ -18,8 +18,8 @@ from worlds import (
 
 from linkage.attribution import Scores, attribute_accounts, merge_clusters, score_accounts
 from linkage.attribution.attribute import _find_margin
-from linkage.attribution.likelihood import _pool_adjacent, keep_independent
-from linkage.attribution.profiles import Profiles, match_accounts
+from linkage.attribution.likelihood import _pool_adjacent, _sort_by_score, keep_independent
+from linkage.attribution.profiles import Edges, Profiles, match_accounts
 
 FREE = replace(METHOD, dependent_families=(), common_causes=())
 RING = dict.fromkeys("abcde", "payment:card ip:proxy device:phone")
@@ -39,6 +39,11 @@ def get_members(graph, labels):
     accounts = graph.accounts["account_id"].to_numpy()
     found = (" ".join(accounts[labels == number]) for number in range(labels.max(initial=-1) + 1))
     return sorted(members for members in found if members)
+
+
+def match_edges(graph, edges, labels):
+    taken = Edges.take(graph, edges)
+    return match_accounts(graph, taken, labels, Profiles.count(graph, taken, labels))
 
 
 def attribute(graph, *clusters, config=METHOD):
@@ -92,7 +97,7 @@ def test_matches_are_those_of_a_loop(seed):
     graph = make_random_graph(seed, 40, "payment ip device prompt")
     labels = np.random.default_rng(seed).integers(-1, 4, 40)
     edges = get_edges(graph)
-    matches = match_accounts(graph, edges, labels, Profiles.count(graph, edges, labels))
+    matches = match_edges(graph, edges, labels)
     row, family = np.nonzero(matches.hits)
     found = {
         (matches.account[r], matches.cluster[r], f): (
@@ -105,15 +110,25 @@ def test_matches_are_those_of_a_loop(seed):
     assert len(expected) > 50
 
 
+def test_rows_are_pooled_by_cluster_and_score_members_first_and_as_they_come():
+    rng = np.random.default_rng(0)
+    cluster, score, own = (
+        rng.integers(0, 4, 500),
+        rng.integers(0, 9, 500) / 8,
+        rng.random(500) < 0.3,
+    )
+    order = _sort_by_score(cluster, score, own, 5)
+    assert order.tolist() == np.lexsort((~own, score, cluster)).tolist()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_fit_is_an_isotonic_regression_of_each_cluster(seed):
     rng = np.random.default_rng(seed)
-    cluster, own = rng.integers(0, 3, 200), rng.integers(0, 2, 200)
-    order = np.lexsort((rng.random(200), cluster))
+    cluster, own = np.sort(rng.integers(0, 3, 200)), rng.integers(0, 2, 200)
     stratum, other = rng.integers(0, 4, 200), 1.0 - own
-    members, outsiders, local = _pool_adjacent(cluster, own, other, stratum, 4, order)
+    members, outsiders, local = _pool_adjacent(cluster, own, other, stratum, 4)
     for c in range(3):
-        here = order[cluster[order] == c]
+        here = np.flatnonzero(cluster == c)
         fitted = IsotonicRegression().fit_transform(np.arange(len(here)), own[here])
         share = members[here] / (members[here] + outsiders[here])
         assert share == pytest.approx(fitted)
@@ -208,7 +223,7 @@ def test_what_an_account_uses_daily_is_more_of_it_than_what_it_met_once():
     hits = {}
     for name, count in (("once", 1), ("daily", often)):
         edges = get_edges(graph).assign(count=count)
-        found = match_accounts(graph, edges, labels, Profiles.count(graph, edges, labels))
+        found = match_edges(graph, edges, labels)
         row = np.flatnonzero(found.account == graph.accounts["account_id"].tolist().index("u0"))
         hits[name] = found.hits[row, 0].tolist()
     assert hits["once"] == [1.0]

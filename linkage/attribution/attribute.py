@@ -10,7 +10,7 @@ import pandas as pd
 
 from linkage.attribution.customers import find_customers
 from linkage.attribution.merging import merge_clusters
-from linkage.attribution.profiles import Profiles, count_members, weigh_members
+from linkage.attribution.profiles import Edges, Profiles, count_members, weigh_members
 from linkage.attribution.scores import Scores, weigh_odds
 from linkage.attribution.scoring import score_accounts, score_again
 
@@ -65,7 +65,7 @@ def attribute_accounts(
     ----------
     graph : AccountGraph
     edges : pandas.DataFrame
-        ``account``, ``identifier``, sorted: the edges that take part.
+        ``account``, ``identifier``, ``count``, sorted: the edges that take part.
     labels : array of int64, shape (N,)
         A first clustering; -1 for none.
     config : MethodConfig
@@ -97,7 +97,8 @@ def attribute_accounts(
         strata = np.zeros(graph.n_accounts, np.int64)
     n_clusters = int(labels.max(initial=-1)) + 1
     customers_of = np.full(n_clusters, -1, np.int64)
-    scores = score_accounts(graph, edges, labels, config, strata=strata)
+    taken = Edges.take(graph, edges)
+    scores = score_accounts(graph, taken, labels, config, strata=strata)
     for _ in range(config.rounds):
         hosts = merge_clusters(labels, scores, config)
         chosen, customers_of = _choose_clusters(scores, graph.n_accounts, customers_of, config)
@@ -108,13 +109,13 @@ def attribute_accounts(
         changed[labels[moved & (labels >= 0)]] = True
         changed[updated[moved & (updated >= 0)]] = True
         labels = updated
-        scores = score_again(graph, edges, labels, config, strata, changed, scores)
+        scores = score_again(graph, taken, labels, config, strata, changed, scores)
         if np.count_nonzero(moved) <= SETTLED * np.count_nonzero(labels >= 0):
             break
     return Attribution(
         labels=labels,
         probability=_find_posterior(scores, graph.n_accounts),
-        evidence=_explain_members(graph, edges, labels, scores),
+        evidence=_explain_members(graph, taken, labels, scores),
         scores=scores,
     )
 
@@ -172,7 +173,7 @@ def _drop_small(labels: Ints, min_accounts: int) -> Ints:
 
 
 def _explain_members(
-    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, scores: Scores
+    graph: AccountGraph, edges: Edges, labels: Ints, scores: Scores
 ) -> pd.DataFrame:
     """Return the identifiers of members; what a family says is divided by what each would say."""
     evidence = weigh_members(graph, edges, labels, Profiles.count(graph, edges, labels))

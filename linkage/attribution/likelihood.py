@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from linkage.attribution.customers import PURPOSE
-from linkage.attribution.profiles import Matches, Profiles, count_by_family
-from linkage.graph import find_starts
+from linkage.attribution.profiles import Edges, Matches, Profiles
 from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
@@ -40,7 +37,7 @@ MAX_HIT_RATE: Final = 0.98  # of members' identifiers; nobody shares everything 
 
 def calibrate_families(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges,
     labels: Ints,
     homes: Ints,
     strata: Ints,
@@ -53,8 +50,7 @@ def calibrate_families(
     Parameters
     ----------
     graph : AccountGraph
-    edges : pandas.DataFrame
-        ``account``, ``identifier``, sorted: the edges that take part.
+    edges : Edges
     labels, homes, strata : array of int64, shape (N,)
         The clusters that are scored against, -1 for accounts of none of them; the cluster of each
         account; the stratum of each account.
@@ -199,10 +195,12 @@ def _weigh_outsiders(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """The rows that share something of one family, and what does not depend on the outsiders."""
+    """The rows that share something of one family, and what does not depend on the outsiders.
+
+    By cluster and score, members first: in the order in which they are pooled.
+    """
 
     rows: Ints
-    order: Ints  # of these, by cluster and score, members first
     cluster: Ints
     own: Flags
     stratum: Ints
@@ -236,7 +234,7 @@ class _Calibration:
     def prepare(
         cls,
         graph: AccountGraph,
-        edges: pd.DataFrame,
+        edges: Edges,
         labels: Ints,
         strata: Ints,
         profiles: Profiles,
@@ -244,7 +242,7 @@ class _Calibration:
         config: MethodConfig,
     ) -> _Calibration:
         """Sort what is to be fitted."""
-        degree = count_by_family(graph, edges)
+        degree = edges.degree
         everywhere = degree.sum(axis=0, dtype=np.float64)
         chosen = _find_chosen_families(graph)
         member, n_clusters = labels >= 0, len(profiles.sizes)
@@ -266,13 +264,13 @@ class _Calibration:
             rate = _rate_misses(cluster, own, hits, within, everywhere[family])
             missed = np.maximum(degree[matches.account[rows], family] - hits, 0)
             score = matches.joined[rows, family] + missed * rate[cluster]
+            order = compile_kernel(_sort_by_score)(cluster, score, own, n_clusters)
+            rows, cluster, own = rows[order], cluster[order], own[order]
             most = np.minimum(matches.total[rows, family], config.max_family_bits)
             stratum = strata[matches.account[rows]]
             families.append(
                 _Family(
                     rows=rows,
-                    # Members first: of equal scores all are pooled.
-                    order=np.lexsort((~own, score, cluster)),
                     cluster=cluster,
                     own=own,
                     stratum=stratum,
@@ -355,7 +353,7 @@ class _Calibration:
         """Return the log2 ratio of the fit, and what of it is believed."""
         cluster, own = family.cluster, family.own
         m, u, local = compile_kernel(_pool_adjacent)(
-            cluster, own, weights, family.stratum, self.n_strata, family.order
+            cluster, own, weights, family.stratum, self.n_strata
         )
         m = m - own
         rate = (u + PRIOR_COUNT) / (n_outsiders[cluster] + 1)
@@ -423,10 +421,26 @@ def _rate_misses(
     return np.asarray(np.log2((1 - members) / (1 - others)))
 
 
-def _pool_adjacent(
-    cluster: Any, own: Any, other: Any, stratum: Any, n_strata: int, order: Any
-) -> Any:
-    """Pool rows, in the order of cluster and score, until the share of members rises with it.
+def _sort_by_score(cluster: Any, score: Any, own: Any, n_clusters: int) -> Any:
+    """Return rows by cluster and score, members first, ties in the order in which they come."""
+    starts = np.zeros(n_clusters + 1, np.int64)
+    for row in range(len(cluster)):
+        starts[cluster[row] + 1] += 1
+    starts = np.cumsum(starts)
+    filled, order = starts[:-1].copy(), np.empty(len(cluster), np.int64)
+    for members in (True, False):  # of equal scores all are pooled
+        for row in range(len(cluster)):
+            if own[row] == members:
+                order[filled[cluster[row]]] = row
+                filled[cluster[row]] += 1
+    for c in range(n_clusters):
+        rows = order[starts[c] : starts[c + 1]].copy()
+        order[starts[c] : starts[c + 1]] = rows[np.argsort(score[rows], kind="mergesort")]
+    return order
+
+
+def _pool_adjacent(cluster: Any, own: Any, other: Any, stratum: Any, n_strata: int) -> Any:
+    """Pool rows, which come by cluster and score, until the share of members rises with it.
 
     ``own`` and ``other`` are how far each row counts as a member and as an outsider. Returned are,
     of each row, the members and the outsiders of its block, and of these the row's stratum's.
@@ -438,8 +452,8 @@ def _pool_adjacent(
     begin = 0
     while begin < n:
         end, n_blocks = begin, 0
-        while end < n and cluster[order[end]] == cluster[order[begin]]:
-            block_m[n_blocks], block_u[n_blocks] = own[order[end]], other[order[end]]
+        while end < n and cluster[end] == cluster[begin]:
+            block_m[n_blocks], block_u[n_blocks] = own[end], other[end]
             first[n_blocks] = end
             n_blocks += 1
             while n_blocks > 1 and (
@@ -452,13 +466,12 @@ def _pool_adjacent(
             end += 1
         first[n_blocks] = end
         for block in range(n_blocks):
-            rows = order[first[block] : first[block + 1]]
-            for row in rows:
+            for row in range(first[block], first[block + 1]):
                 counted[stratum[row]] += other[row]
-            for row in rows:
+            for row in range(first[block], first[block + 1]):
                 members[row], outsiders[row] = block_m[block], block_u[block]
                 local[row] = counted[stratum[row]]
-            for row in rows:
+            for row in range(first[block], first[block + 1]):
                 counted[stratum[row]] = 0.0
         begin = end
     return members, outsiders, local
@@ -466,7 +479,7 @@ def _pool_adjacent(
 
 def _list_causes(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges,
     profiles: Profiles,
     matches: Matches,
     config: MethodConfig,
@@ -497,7 +510,7 @@ def _list_causes(
 
 def _find_shared_causes(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges,
     cause: int,
     profiles: Profiles,
     matches: Matches,
@@ -507,11 +520,11 @@ def _find_shared_causes(
 
     And how many of the cluster's members hold it.
     """
-    account, held = edges["account"].to_numpy(), edges["identifier"].to_numpy()
-    of_cause = (graph.family_codes == cause)[held]
+    of_cause = graph.family_codes == cause
     found = compile_kernel(_find_strongest)(
-        find_starts(account[of_cause], graph.n_accounts),
-        held[of_cause],
+        edges.starts,
+        edges.identifier,
+        of_cause,
         matches.account,
         matches.cluster,
         profiles.starts,
@@ -527,6 +540,7 @@ def _find_shared_causes(
 def _find_strongest(
     starts: Any,
     identifiers: Any,
+    of_cause: Any,
     account: Any,
     cluster: Any,
     profile_starts: Any,
@@ -537,15 +551,14 @@ def _find_strongest(
     least: float,
 ) -> Any:
     """Find the identifier that is most commoner in the row's cluster than elsewhere."""
-    room = 0
-    for row in range(len(account)):
-        room += starts[account[row] + 1] > starts[account[row]]
-    rows, found = np.empty(room, np.int64), np.empty(room, np.int64)
-    n_members, n_found = np.empty(room, np.int64), 0
+    rows, found = np.empty(len(account), np.int64), np.empty(len(account), np.int64)
+    n_members, n_found = np.empty(len(account), np.int64), 0
     for row in range(len(account)):
         best, c = 0.0, cluster[row]
         for p in range(starts[account[row]], starts[account[row] + 1]):
             i = identifiers[p]
+            if not of_cause[i]:
+                continue
             low, high = profile_starts[i], profile_starts[i + 1]
             q = low + np.searchsorted(profile_cluster[low:high], c)
             if q == high or profile_cluster[q] != c or profile_n[q] < 2:
@@ -555,4 +568,4 @@ def _find_strongest(
                 best = times
                 rows[n_found], found[n_found], n_members[n_found] = row, i, profile_n[q]
         n_found += best > 0
-    return rows[:n_found], found[:n_found], n_members[:n_found]
+    return rows[:n_found].copy(), found[:n_found].copy(), n_members[:n_found].copy()

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from linkage.graph import AccountGraph
 
 __all__ = [
+    "Edges",
     "Matches",
     "Profiles",
-    "count_by_family",
     "count_members",
     "expand",
     "match_accounts",
@@ -37,6 +37,58 @@ MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it
 SEARCH_STEPS: Final = 8  # clusters of an identifier passed in the time of searching for one
 LN2: Final = float(np.log(2))
 ALMOST_ONE: Final = 1 - 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """The edges that take part, and what is counted of them once for all rounds.
+
+    Attributes
+    ----------
+    account, identifier, count : array of int32
+        Sorted by account and identifier.
+    starts : array of int64, shape (N + 1,)
+        Where each account's edges begin.
+    degree, sightings : array of int, shape (N, F)
+        Identifiers of each family that each account has, and how often it was seen with them.
+    """
+
+    account: Ints
+    identifier: Ints
+    count: Ints
+    starts: Ints
+    degree: Ints
+    sightings: Ints
+
+    @classmethod
+    def take(cls, graph: AccountGraph, edges: pd.DataFrame) -> Edges:
+        """Take edges as arrays, and count them.
+
+        Parameters
+        ----------
+        graph : AccountGraph
+        edges : pandas.DataFrame
+            ``account``, ``identifier``, ``count``, sorted.
+
+        Returns
+        -------
+        Edges
+        """
+        account, identifier, count = (
+            edges[name].to_numpy() for name in ("account", "identifier", "count")
+        )
+        starts = find_starts(account, graph.n_accounts)
+        degree, sightings = compile_kernel(_count_by_family)(
+            starts, identifier, count, graph.family_codes, len(graph.family_names)
+        )
+        return cls(
+            account=account,
+            identifier=identifier,
+            count=count,
+            starts=starts,
+            degree=degree,
+            sightings=sightings,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +144,13 @@ class Profiles:
     key: Ints
 
     @classmethod
-    def count(cls, graph: AccountGraph, edges: pd.DataFrame, labels: Ints) -> Profiles:
+    def count(cls, graph: AccountGraph, edges: Edges, labels: Ints) -> Profiles:
         """Count the profiles of clusters.
 
         Parameters
         ----------
         graph : AccountGraph
-        edges : pandas.DataFrame
-            ``account``, ``identifier``: the edges that take part.
+        edges : Edges
         labels : array of int64, shape (N,)
             Cluster of each account, -1 for none.
 
@@ -108,10 +159,10 @@ class Profiles:
         Profiles
         """
         sizes = count_members(labels)
-        cluster = labels[edges["account"].to_numpy()]
-        member = cluster >= 0
-        identifier = edges["identifier"].to_numpy(np.int64)[member]
-        key, n = np.unique(identifier * max(len(sizes), 1) + cluster[member], return_counts=True)
+        row = np.flatnonzero((labels >= 0)[edges.account])
+        identifier = edges.identifier[row].astype(np.int64)
+        key = identifier * max(len(sizes), 1) + labels[edges.account[row]]
+        key, n = np.unique(key, return_counts=True)
         codes = key // max(len(sizes), 1)
         return cls(
             starts=find_starts(codes, graph.n_identifiers),
@@ -144,16 +195,13 @@ def expand(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     return owner, begin[owner] + offset
 
 
-def match_accounts(
-    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, profiles: Profiles
-) -> Matches:
+def match_accounts(graph: AccountGraph, edges: Edges, labels: Ints, profiles: Profiles) -> Matches:
     """Compare accounts with the profiles that they touch.
 
     Parameters
     ----------
     graph : AccountGraph
-    edges : pandas.DataFrame
-        ``account``, ``identifier``, ``count``, sorted: the edges that take part.
+    edges : Edges
     labels : array of int64, shape (N,)
         Cluster of each account, -1 for none.
     profiles : Profiles
@@ -180,30 +228,33 @@ def match_accounts(
     leads = profiles.n >= MIN_HOLDER_SHARE * graph.holders[owner]
     # What no cluster uses matches nobody: the rest is numbered anew, to stand close together.
     is_used = np.diff(profiles.starts) > 0
-    of_account, identifier = edges["account"].to_numpy(), edges["identifier"].to_numpy()
-    kept = is_used[identifier]
-    number = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+    number = np.where(is_used, np.cumsum(is_used) - 1, -1).astype(np.int32)
+    *held, count = compile_kernel(_number_anew)(edges.starts, edges.identifier, edges.count, number)
     starts = np.append(profiles.starts[:-1][is_used], len(profiles.n))
-    held = find_starts(of_account[kept], graph.n_accounts), number[identifier[kept]]
-    count = edges["count"].to_numpy()
     lead_to = (
         np.concatenate([[0], np.cumsum(leads)])[starts],
         profiles.cluster[leads].astype(np.int32),
     )
+    weighed = _weigh_rows(graph, profiles, owner)
+    # Nor does a row that says nothing to members or to others, as most of what everybody has.
+    says_some = (np.minimum(*weighed[:2]) > 0).any(axis=0)
     n_clusters = len(profiles.sizes)
+    rows, nearby = compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels)
     account, cluster, says = compile_kernel(_match)(
         *held,
-        count[kept],
+        count,
         graph.family_codes[is_used],
-        count_by_family(graph, edges),
-        count_by_family(graph, edges, count),
+        edges.degree,
+        edges.sightings,
         *lead_to,
-        starts,
-        profiles.cluster.astype(np.int32),
-        np.ascontiguousarray(np.stack(_weigh_rows(graph, profiles, owner)).T),
+        np.concatenate([[0], np.cumsum(says_some)])[starts],
+        profiles.cluster[says_some].astype(np.int32),
+        np.stack([weight[:, says_some] for weight in weighed], axis=2),
         n_clusters,
         labels,
-        compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels),
+        rows,
+        # Accounts of one cluster hold the same: what was looked up is still near the processor.
+        np.argsort(nearby, kind="stable"),
     )
     return Matches(
         account=account,
@@ -216,35 +267,39 @@ def match_accounts(
     )
 
 
-def count_by_family(graph: AccountGraph, edges: pd.DataFrame, weights: Any = None) -> Ints:
-    """Return how many identifiers of each family each account has, shape (N, F).
-
-    With ``weights``, one an edge, their sums.
-    """
-    return np.asarray(
-        compile_kernel(_count_by_family)(
-            find_starts(edges["account"].to_numpy(), graph.n_accounts),
-            edges["identifier"].to_numpy(),
-            np.ones(len(edges), np.int32) if weights is None else weights.astype(np.int64),
-            graph.family_codes,
-            len(graph.family_names),
-        )
-    )
-
-
 def _count_by_family(
-    starts: Any, identifiers: Any, weights: Any, family: Any, n_families: int
+    starts: Any, identifiers: Any, count: Any, family: Any, n_families: int
 ) -> Any:
-    """Add up weights by account and family; compiled by numba."""
-    counted = np.zeros((len(starts) - 1, n_families), weights.dtype)
+    """Count edges, and add up their counts, by account and family; compiled by numba."""
+    degree = np.zeros((len(starts) - 1, n_families), np.int32)
+    sightings = np.zeros((len(starts) - 1, n_families), np.int64)
     for a in range(len(starts) - 1):
         for p in range(starts[a], starts[a + 1]):
-            counted[a, family[identifiers[p]]] += weights[p]
-    return counted
+            f = family[identifiers[p]]
+            degree[a, f] += 1
+            sightings[a, f] += count[p]
+    return degree, sightings
+
+
+def _number_anew(starts: Any, identifiers: Any, count: Any, number: Any) -> Any:
+    """Keep the edges whose identifier has a new number, account by account."""
+    n = 0
+    for p in range(len(identifiers)):
+        n += number[identifiers[p]] >= 0
+    begins = np.zeros(len(starts), np.int64)
+    numbered, counted = np.empty(n, np.int32), np.empty(n, count.dtype)
+    n = 0
+    for a in range(len(starts) - 1):
+        for p in range(starts[a], starts[a + 1]):
+            if number[identifiers[p]] >= 0:
+                numbered[n], counted[n] = number[identifiers[p]], count[p]
+                n += 1
+        begins[a + 1] = n
+    return begins, numbered, counted
 
 
 def weigh_members(
-    graph: AccountGraph, edges: pd.DataFrame, labels: Ints, profiles: Profiles
+    graph: AccountGraph, edges: Edges, labels: Ints, profiles: Profiles
 ) -> pd.DataFrame:
     """Return what each identifier of a member says for its membership.
 
@@ -259,17 +314,14 @@ def weigh_members(
         ``account``, ``cluster``, ``identifier``, ``alone`` > 0 (bits), sorted by account and
         identifier.
     """
-    account = edges["account"].to_numpy(np.int64)
+    member = np.flatnonzero((labels >= 0)[edges.account])
+    account = edges.account[member].astype(np.int64)
+    identifier = edges.identifier[member].astype(np.int64)
     cluster = labels[account]
-    member = np.flatnonzero(cluster >= 0)
-    account, cluster = account[member], cluster[member]
-    identifier = edges["identifier"].to_numpy(np.int64)[member]
     others = profiles.look_up(identifier, cluster) - 1
     rate = np.maximum(graph.holders[identifier] - 1, 1) / (graph.n_accounts - 1)
     bits = np.log2((others + rate) / profiles.sizes[cluster] / rate)
-    family = graph.family_codes[identifier]
-    key = account * len(graph.family_names) + family
-    tries = np.bincount(key, minlength=graph.n_accounts * len(graph.family_names))[key]
+    tries = edges.degree[account, graph.family_codes[identifier]]
     chance = rate * np.maximum(profiles.sizes[cluster] - 1, 1)
     bits = np.minimum(bits, _bound_surprise(np.maximum(others, 1), chance, tries))
     table = pd.DataFrame(
@@ -324,20 +376,26 @@ def _weigh_rows(
 
 def _count_matches(
     starts: Any, identifiers: Any, lead_starts: Any, lead_cluster: Any, n_clusters: int, labels: Any
-) -> int:
-    """Count the rows that :func:`_match` makes."""
-    n_rows, last = 0, np.full(n_clusters, -1, np.int64)
+) -> Any:
+    """Return where each account's rows of :func:`_match` begin, and a cluster that it touches."""
+    rows, last = np.zeros(len(starts), np.int64), np.full(n_clusters, -1, np.int64)
+    nearby = np.full(len(starts) - 1, n_clusters, np.int32)
     for a in range(len(starts) - 1):
+        n_touched = 0
         if labels[a] >= 0:
             last[labels[a]] = a
-            n_rows += 1
+            n_touched, nearby[a] = 1, labels[a]
         for p in range(starts[a], starts[a + 1]):
             i = identifiers[p]
             for q in range(lead_starts[i], lead_starts[i + 1]):
-                if last[lead_cluster[q]] != a:
-                    last[lead_cluster[q]] = a
-                    n_rows += 1
-    return n_rows
+                c = lead_cluster[q]
+                if last[c] != a:
+                    last[c] = a
+                    n_touched += 1
+                    if labels[a] < 0:
+                        nearby[a] = min(nearby[a], c)
+        rows[a + 1] = rows[a] + n_touched
+    return rows, nearby
 
 
 def _match(  # noqa: PLR0912 - one compiled loop
@@ -354,15 +412,18 @@ def _match(  # noqa: PLR0912 - one compiled loop
     weights: Any,
     n_clusters: int,
     labels: Any,
-    room: int,
+    rows: Any,
+    order: Any,
 ) -> Any:
     """Go through accounts, their identifiers, and the clusters that use those."""
-    n_accounts, n_rows, n_families = len(starts) - 1, 0, degree.shape[1]
+    n_families, room = degree.shape[1], rows[-1]
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
-    says = np.zeros((4, n_families, room), np.float32)  # best, total, joined, hits
+    says = np.empty((4, n_families, room), np.float32)  # best, total, joined, hits
+    # Those of one account, row by row: they stand close together while they are added up.
+    sums = np.zeros((n_clusters, n_families, 4), np.float32)
     slot, touched = np.full(n_clusters, -1, np.int32), np.empty(n_clusters, np.int32)
-    for a in range(n_accounts):
-        own, n_touched = labels[a], 0
+    for a in order:
+        n_rows, own, n_touched = rows[a], labels[a], 0
         if own >= 0:
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
@@ -376,6 +437,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
         if n_touched == 0:
             continue
         tries = np.log2(np.maximum(degree[a], 1))
+        sums[:n_touched] = 0
         for s in range(n_touched):
             accounts[n_rows + s], clusters[n_rows + s] = a, touched[s]
         for p in range(starts[a], starts[a + 1]):
@@ -391,17 +453,18 @@ def _match(  # noqa: PLR0912 - one compiled loop
                     q = low + np.searchsorted(profile_cluster[low:high], c)
                 if q >= high or profile_cluster[q] != c or slot[c] < 0:
                     continue
-                alone, surprise, joined = weights[q, 1 if c == own else 0]
-                f = family[i]
-                most = surprise - tries[f]
-                bits = min(alone, most)
+                itself, f, s = 1 if c == own else 0, family[i], slot[c]
+                most = weights[itself, q, 1] - tries[f]
+                bits = min(weights[itself, q, 0], most)
                 if bits > 0:
-                    row = n_rows + slot[c]
-                    says[0, f, row] = max(says[0, f, row], bits)
-                    says[1, f, row] += bits
-                    says[2, f, row] += max(min(joined, most), 0)
-                    says[3, f, row] += count[p] * degree[a, f] / sightings[a, f]
+                    sums[s, f, 0] = max(sums[s, f, 0], bits)
+                    sums[s, f, 1] += bits
+                    sums[s, f, 2] += max(min(weights[itself, q, 2], most), 0)
+                    sums[s, f, 3] += count[p] * degree[a, f] / sightings[a, f]
+        for k in range(4):
+            for f in range(n_families):
+                for s in range(n_touched):
+                    says[k, f, n_rows + s] = sums[s, f, k]
         for s in range(n_touched):
             slot[touched[s]] = -1
-        n_rows += n_touched
     return accounts, clusters, says

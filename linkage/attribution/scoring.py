@@ -9,7 +9,7 @@ import numpy as np
 
 from linkage.attribution.customers import PURPOSE, find_aimless
 from linkage.attribution.likelihood import calibrate_families, keep_independent
-from linkage.attribution.profiles import Profiles, count_by_family, match_accounts
+from linkage.attribution.profiles import Edges, Profiles, match_accounts
 from linkage.attribution.scores import Scores
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 def score_accounts(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges | pd.DataFrame,
     labels: Ints,
     config: MethodConfig,
     *,
@@ -40,8 +40,8 @@ def score_accounts(
     Parameters
     ----------
     graph : AccountGraph
-    edges : pandas.DataFrame
-        ``account``, ``identifier``, sorted: the edges that take part.
+    edges : Edges or pandas.DataFrame
+        ``account``, ``identifier``, ``count``, sorted: the edges that take part.
     labels : array of int64, shape (N,)
         The clusters to score against; -1 for accounts of none of them.
     config : MethodConfig
@@ -57,6 +57,8 @@ def score_accounts(
     """
     if strata is None:
         strata = np.zeros(graph.n_accounts, np.int64)
+    if not isinstance(edges, Edges):
+        edges = Edges.take(graph, edges)
     profiles = Profiles.count(graph, edges, labels)
     matches = match_accounts(graph, edges, labels, profiles)
     said, apart, kin = calibrate_families(
@@ -99,7 +101,7 @@ def score_accounts(
 
 def score_again(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges,
     labels: Ints,
     config: MethodConfig,
     strata: Ints,
@@ -149,7 +151,7 @@ def _limit_weak(said: Floats, matches: Matches, min_bits: float) -> None:
 
 def _penalise_silence(
     graph: AccountGraph,
-    edges: pd.DataFrame,
+    edges: Edges,
     matches: Matches,
     sizes: Ints,
     telling: Flags,
@@ -159,7 +161,7 @@ def _penalise_silence(
 
     Of all families, and of those that tell operators apart.
     """
-    known = count_by_family(graph, edges) > 0
+    known = edges.degree > 0
     silence, least = np.zeros((2, len(matches.account))), np.log2(config.evading)
     for family in range(len(graph.family_names)):
         silent = matches.hits[:, family] <= 0
