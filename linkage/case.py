@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +17,9 @@ from linkage.errors import CaseError
 from linkage.prompts import TEMPLATES
 from linkage.result import TABLES, Result
 from linkage.schema import CASE_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["SCHEMAS", "check_place", "read_case", "read_table", "write_case"]
 
@@ -135,7 +138,9 @@ def check_place(path: str | Path) -> Path:
     return place
 
 
-def write_case(result: Result, path: str | Path) -> Path:
+def write_case(
+    result: Result, path: str | Path, *, observations: Iterable[pd.DataFrame] | None = None
+) -> Path:
     """Write a result as a case folder.
 
     Parameters
@@ -143,6 +148,8 @@ def write_case(result: Result, path: str | Path) -> Path:
     result : Result
     path : str or Path
         The folder; replaced if it is a case already.
+    observations : iterable of pandas.DataFrame, optional
+        The table of this name, part by part, where the result does not hold it.
 
     Returns
     -------
@@ -167,7 +174,8 @@ def write_case(result: Result, path: str | Path) -> Path:
     try:
         for name in TABLES:
             frame = getattr(result, name)
-            _write_table(frame, _choose_schema(name, frame), draft / f"{name}.parquet")
+            parts = [frame] if observations is None or name != "observations" else observations
+            _write_table(parts, _choose_schema(name, frame), draft / f"{name}.parquet")
         text = json.dumps(result.manifest, indent=2, sort_keys=True, ensure_ascii=False)
         (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
         draft.chmod(0o755)
@@ -179,13 +187,14 @@ def write_case(result: Result, path: str | Path) -> Path:
     return place
 
 
-def _write_table(frame: pd.DataFrame, schema: pa.Schema, file: Path) -> None:
+def _write_table(parts: Iterable[pd.DataFrame], schema: pa.Schema, file: Path) -> None:
     """Write a table by groups of rows, so that no second copy of it stands in memory."""
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for start in range(0, max(len(frame), 1), GROUP_ROWS):
-            rows = frame.iloc[start : start + GROUP_ROWS]
-            table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-            writer.write_table(table.replace_schema_metadata(None))
+        for frame in parts:
+            for start in range(0, max(len(frame), 1), GROUP_ROWS):
+                rows = frame.iloc[start : start + GROUP_ROWS]
+                table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
+                writer.write_table(table.replace_schema_metadata(None))
 
 
 def _choose_schema(name: str, frame: pd.DataFrame) -> pa.Schema:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from linkage.errors import CaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Checkpoints", "make_key", "place_checkpoints", "remove_checkpoints"]
 
@@ -138,6 +138,33 @@ class Checkpoints:
         except (OSError, ValueError, KeyError, pa.ArrowException):  # damaged: as good as none
             return None
         return tables, said["said"]
+
+    def read(self, stage: str, key: str, table: str, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of a table that a stage has made, and that was kept.
+
+        Parameters
+        ----------
+        stage, key : str
+        table : str
+        columns : sequence of str
+
+        Returns
+        -------
+        pyarrow.Table
+
+        Raises
+        ------
+        CaseError
+            If it is not there any more.
+        """
+        file = self.folder / f"{stage}-{key}" / f"{table}.parquet"
+        try:
+            return pq.read_table(file, columns=list(columns))
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            raise CaseError(
+                f"a checkpoint was removed or damaged while it was needed: {file.name} in "
+                f"{str(self.folder)!r}; run again"
+            ) from error
 
     def keep(
         self, stage: str, key: str, tables: Mapping[str, pa.Table], said: Mapping[str, Any]

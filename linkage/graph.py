@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_SETS = 1_024  # of independent families that are looked at; kinds are rarely so entangled
+
+# What AccountGraph keeps once it has been asked for.
+COUNTED = frozenset(
+    {"holders", "kind_codes", "kind_names", "degrees", "sightings", "n_values", "family_codes",
+     "family_names"}
+)  # fmt: skip
 
 __all__ = ["AccountGraph", "build_graph", "find_starts", "to_igraph", "to_networkx"]
 
@@ -46,6 +52,23 @@ class AccountGraph:
     edges: pd.DataFrame
     dependent: tuple[tuple[str, str], ...] = ()
     alone: pd.DataFrame | None = None
+
+    def modify(self, **changes: Any) -> AccountGraph:
+        """Return a graph of the same edges, with what has been counted of them so far.
+
+        Parameters
+        ----------
+        **changes
+            Fields that differ: none of them says who holds what, or how often.
+
+        Returns
+        -------
+        AccountGraph
+        """
+        modified = replace(self, **changes)
+        modified.__dict__.update({name: value for name, value in self.__dict__.items()
+                                  if name in COUNTED})  # fmt: skip
+        return modified
 
     @property
     def n_accounts(self) -> int:

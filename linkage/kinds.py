@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+
+from linkage.graph import find_starts
+from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
     from linkage.graph import AccountGraph
@@ -47,20 +49,38 @@ def find_determined(graph: AccountGraph) -> Flags:
         holders is looked at, for at most ``MAX_PAIRS`` identifiers of each kind.
     """
     n_kinds = len(graph.kind_names)
-    matrix = graph.to_matrix()
-    by_kind = sparse.csr_array(
-        (np.ones(graph.n_identifiers), (np.arange(graph.n_identifiers), graph.kind_codes)),
-        shape=(graph.n_identifiers, n_kinds),
-    )
+    identifier = graph.edges["identifier"].to_numpy()
+    starts = find_starts(graph.edges["account"].to_numpy(), graph.n_accounts)
     known = graph.degrees > 0
     determined = np.eye(n_kinds, dtype=bool)
     for kind in range(n_kinds):
         left, right = _sample_pairs(graph, kind)
         both = known[left] & known[right]
-        shared = (matrix[left].multiply(matrix[right]) @ by_kind).toarray() > 0
+        shared = compile_kernel(_share_kinds)(
+            starts, identifier, graph.kind_codes, n_kinds, left, right
+        )
         n, n_shared = both.sum(axis=0), (shared & both).sum(axis=0)
         determined[kind] |= (n >= MIN_IDENTIFIERS) & (n_shared >= DETERMINED * n)
     return determined
+
+
+def _share_kinds(
+    starts: Any, identifiers: Any, kinds: Any, n_kinds: int, left: Any, right: Any
+) -> Any:
+    """Return of which kinds pairs of accounts share an identifier; compiled by numba."""
+    shared = np.zeros((len(left), n_kinds), np.bool_)
+    for pair in range(len(left)):
+        p, q = starts[left[pair]], starts[right[pair]]
+        while p < starts[left[pair] + 1] and q < starts[right[pair] + 1]:
+            if identifiers[p] < identifiers[q]:
+                p += 1
+            elif identifiers[p] > identifiers[q]:
+                q += 1
+            else:
+                shared[pair, kinds[identifiers[p]]] = True
+                p += 1
+                q += 1
+    return shared
 
 
 def find_dependent(

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +56,7 @@ AFTER_OVERLAPS: Final = AFTER_COMMUNITIES | {
     "shared_families",
     "single_family_bits",
 }
+TIMES: Final = ("first_seen", "last_seen")  # of edges
 OBSERVED: Final = ("accounts", "identifiers", "edges", "alone", "templates", "rejected")
 
 ROWS_NAMED: Final = 1 << 20  # rows whose texts are looked up in one go
@@ -72,6 +74,7 @@ def link(
     key: bytes | None = None,
     known_prompts: Sequence[str] = (),
     keep_text: bool = False,
+    keep_observations: bool = True,
     out: str | Path | None = None,
     threads: int = 2,
     memory_limit: str | None = None,
@@ -99,6 +102,9 @@ def link(
     keep_text : bool, default False
         Whether `Result.templates`, and the case folder, hold one prompt of each readable template
         as it came. No text of prompts is kept otherwise, but in redacted skeletons.
+    keep_observations : bool, default True
+        Whether the result holds `Result.observations`, by far its largest table; the case folder
+        has it in any case.
     out : path, optional
         Write the result there as a case folder.
     threads : int, default 2
@@ -180,24 +186,35 @@ def link(
             return _pack_observed(observed, refused)
 
     observed = _unpack_observed(*stages.run("read", _choose_reading(settings, prompts), read))
+    edges = observed.edges
+    if (read_times := stages.find_reader("read", "edges", TIMES)) is not None:
+        edges = edges.drop_columns(list(TIMES))  # nobody asks for them until clusters are described
     graph = build_graph(
         observed.accounts,
         observed.identifiers,
-        observed.edges,
+        edges,
         chosen=_find_chosen(observed.identifiers, settings),
         alone=observed.alone,
     )
     observed = replace(observed, edges=observed.edges.schema.empty_table())  # the graph has them
+    del edges
     strata = _find_strata(graph, settings.method)
     found = _find_clusters(graph, strata, settings, seed, clock, stages)
     del graph
     with clock.step("describing clusters", "describe"):
+        if read_times is not None:
+            times = read_times().to_pandas()
+            seen = found.graph.edges.assign(**{name: times[name] for name in TIMES})
+            found = replace(found, graph=found.graph.modify(edges=seen))
+            del times, seen
         tables = _tabulate(found, settings.method)
-        counts, dependent = _count(observed, found.graph, tables), found.graph.dependent
-        shared = _select_shared(found.graph)
+        graph = found.graph
+        counts, dependent = _count(observed, graph, tables), graph.dependent
         del found  # what is named below is as large as all the rest
-        tables["observations"] = _tabulate_observations(shared)
-        del shared
+        tables["observations"] = SCHEMAS["observations"].empty_table().to_pandas()
+        if keep_observations:
+            graph = _select_shared(graph)
+            tables["observations"] = _tabulate_observations(graph)
     result = Result(
         **tables,
         templates=observed.templates.to_pandas(),
@@ -206,7 +223,8 @@ def link(
         | prompts.describe(),
     )
     if out is not None:
-        write_case(result, out)
+        parts = None if keep_observations else _stream_observations(graph)
+        write_case(result, out, observations=parts)
     return result
 
 
@@ -266,10 +284,20 @@ class _Stages:
         self.start = start
         self.clock = clock
         self.is_forced = False
+        self.keys: dict[str, str] = {}
+
+    def find_reader(
+        self, name: str, table: str, columns: Sequence[str]
+    ) -> Callable[[], pa.Table] | None:
+        """Return what reads columns of a stage's table once more; None where none is kept."""
+        kept = self.checkpoints
+        if kept is None:
+            return None
+        return partial(kept.read, name, self.keys[name], table, columns)
 
     def run(self, name: str, settings: Any, make: Callable[[], Kept]) -> Kept:
         """Return what a stage makes from what the stages before it have made."""
-        self.key = make_key(self.key, name, settings)
+        self.key = self.keys[name] = make_key(self.key, name, settings)
         self.is_forced |= name == self.start
         kept = self.checkpoints
         if kept is not None and not self.is_forced:
@@ -436,7 +464,7 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
         with clock.step("judging kinds of identifiers", "kinds"):
             determined = find_determined(graph)
             dependent = find_dependent(graph, determined, frozenset(config.kinds))
-            judged = replace(graph, dependent=dependent)
+            judged = graph.modify(dependent=dependent)
         with clock.step("counting overlaps of identifiers", "overlaps"):
             pairs = count_overlaps(judged, edges, method)
         with clock.step("validating overlaps against chance", "validate"):
@@ -459,7 +487,8 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
     tables, said = stages.run("overlaps", _choose_method(config, AFTER_OVERLAPS), compare)
     overlaps, n_tests = tables["overlaps"].to_pandas(), said["n_tests"]
     determined, background = np.array(said["determined"], bool), np.array(said["background"], float)
-    graph = replace(graph, dependent=tuple((first, second) for first, second in said["dependent"]))
+    dependent = tuple((first, second) for first, second in said["dependent"])
+    graph = graph.modify(dependent=dependent)
 
     def group() -> Kept:
         with clock.step("weighing evidence", "evidence"):
@@ -668,6 +697,14 @@ def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
         },
         copy=False,
     )
+
+
+def _stream_observations(graph: AccountGraph) -> Iterator[pd.DataFrame]:
+    """Yield the same part by part, so that all their texts never stand in memory."""
+    row = np.flatnonzero((graph.holders >= 2)[graph.edges["identifier"].to_numpy()])
+    for begin in range(0, max(len(row), 1), ROWS_NAMED):
+        seen = graph.edges.iloc[row[begin : begin + ROWS_NAMED]]
+        yield _tabulate_observations(replace(graph, edges=seen))
 
 
 def _name(texts: pd.Series[str], codes: np.ndarray[Any, Any]) -> pd.Series[str]:

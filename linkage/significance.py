@@ -288,21 +288,25 @@ def _find_smallest(
     best: Any,
 ) -> None:
     """Note the p-value of overlaps that two members of a cluster hold; compiled by numba."""
-    n = np.zeros(len(best), np.int64)
+    n, met = np.zeros(len(best), np.int64), np.empty(len(best), np.int64)
     for row in range(len(left)):
         f, g = family[left[row]], family[right[row]]
-        for turn in range(2):  # the second one clears what the first has counted
-            p, q = starts[left[row]], starts[right[row]]
-            while p < starts[left[row] + 1] and q < starts[right[row] + 1]:
-                if accounts[p] < accounts[q]:
-                    p += 1
-                elif accounts[p] > accounts[q]:
-                    q += 1
-                else:
-                    cluster = labels[accounts[p]]
-                    n[cluster] = n[cluster] + 1 if turn == 0 else 0
-                    if n[cluster] == 2:
-                        least = min(best[cluster, f, g], p_value[row])
-                        best[cluster, f, g] = best[cluster, g, f] = least
-                    p += 1
-                    q += 1
+        p, q, n_met = starts[left[row]], starts[right[row]], 0
+        while p < starts[left[row] + 1] and q < starts[right[row] + 1]:
+            if accounts[p] < accounts[q]:
+                p += 1
+            elif accounts[p] > accounts[q]:
+                q += 1
+            else:
+                cluster = labels[accounts[p]]
+                if n[cluster] == 0:
+                    met[n_met] = cluster
+                    n_met += 1
+                n[cluster] += 1
+                if n[cluster] == 2:
+                    least = min(best[cluster, f, g], p_value[row])
+                    best[cluster, f, g] = best[cluster, g, f] = least
+                p += 1
+                q += 1
+        for k in range(n_met):
+            n[met[k]] = 0

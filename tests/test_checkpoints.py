@@ -193,3 +193,12 @@ def test_a_new_checkpoint_of_a_stage_replaces_the_old_one(tmp_path):
     tables, said = kept.recall("read", new)
     assert tables["t"].to_pylist() == [{"x": 2}]
     assert said == {"n": 1}
+
+
+def test_columns_of_a_stage_can_be_read_once_more_unless_it_was_removed(tmp_path):
+    kept, key = Checkpoints(tmp_path / "case.checkpoints"), make_key(1)
+    kept.keep("read", key, {"x": pa.table({"n": [1], "m": [2]})}, {})
+    assert kept.read("read", key, "x", ["m"]).to_pydict() == {"m": [2]}
+    (kept.folder / f"read-{key}" / "x.parquet").unlink()
+    with pytest.raises(CaseError, match=r"removed or damaged while it was needed: x\.parquet"):
+        kept.read("read", key, "x", ["m"])

@@ -118,3 +118,14 @@ def test_igraph_has_the_same_edges_as_networkx():
 def test_igraph_and_networkx_draw_nodes_without_edges():
     nodes, edges = make_tables(make_graph({"a": "", "b": ""}))
     assert to_igraph(nodes, edges).vs["name"] == list(to_networkx(nodes, edges)) == ["a", "b"]
+
+
+def test_a_modified_graph_keeps_what_was_counted_and_nothing_else():
+    graph = make_random_graph(3)
+    holders, degrees = graph.holders, graph.degrees
+    other = graph.modify(dependent=(("network", "payment"),))
+    assert other.__dict__["holders"] is holders
+    assert other.__dict__["degrees"] is degrees
+    assert "sightings" not in other.__dict__
+    assert graph.dependent == ()
+    assert other.sightings.tolist() == graph.sightings.tolist()

@@ -213,3 +213,15 @@ def test_progress_is_told(ring):
     said: list[str] = []
     linkage.link(observations=ring, progress=said.append)
     assert "finding communities" in said
+
+
+def test_a_case_has_the_observations_that_the_result_does_not_keep(ring, tmp_path, monkeypatch):
+    whole = linkage.link(observations=ring, out=tmp_path / "whole")
+    monkeypatch.setattr("linkage.pipeline.ROWS_NAMED", 5)  # in many parts
+    lean = linkage.link(observations=ring, out=tmp_path / "lean", keep_observations=False)
+    assert lean.observations.empty
+    assert list(lean.observations) == list(whole.observations)
+    assert len(whole.observations) > 5
+    read = linkage.read_case(tmp_path / "lean")
+    assert_frame_equal(read.observations, linkage.read_case(tmp_path / "whole").observations)
+    assert_frame_equal(read.members, whole.members)

@@ -109,7 +109,9 @@ def attribute_accounts(
         changed[labels[moved & (labels >= 0)]] = True
         changed[updated[moved & (updated >= 0)]] = True
         labels = updated
-        scores = score_again(graph, taken, labels, config, strata, changed, scores)
+        kept = [scores.drop(changed)]
+        del scores  # what changed is counted again, in the room that it took
+        scores = score_again(graph, taken, labels, config, strata, changed, kept)
         if np.count_nonzero(moved) <= SETTLED * np.count_nonzero(labels >= 0):
             break
     return Attribution(

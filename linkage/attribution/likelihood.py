@@ -105,6 +105,7 @@ def calibrate_families(
     for _ in range(REFITS):
         weights = _weigh_outsiders(graph, bits, profiles.sizes, matches.cluster, config)
         weights *= others
+        del bits  # tables of rows and families are what is large here
         left_out = np.zeros(n_others.shape)
         for family in range(n_families):
             left_out[:, family] = np.bincount(

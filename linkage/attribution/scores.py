@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +59,21 @@ class Scores:
     kin: Floats
     purposeful: Flags
     aimless: Flags
+
+    def drop(self, clusters: Flags) -> Scores:
+        """Return the rows of other clusters.
+
+        Parameters
+        ----------
+        clusters : array of bool, shape (C,)
+            The clusters that are dropped.
+
+        Returns
+        -------
+        Scores
+        """
+        row = np.flatnonzero(~clusters[self.cluster])
+        return Scores(**{field.name: getattr(self, field.name)[row] for field in fields(self)})
 
 
 def weigh_odds(scores: Scores, n_accounts: int) -> Floats:

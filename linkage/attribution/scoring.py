@@ -73,12 +73,15 @@ def score_accounts(
     )
     _limit_weak(said, matches, config.min_bits)
     sets = graph.list_independent(config.dependent_families)
+    telling = ~np.isin(graph.family_names, config.shared_families)
+    apart *= telling
+    set_apart = keep_independent(apart, sets).sum(axis=1)
+    del apart  # tables of rows and families are what is large here
     bits = keep_independent(said, sets)
     for family in range(bits.shape[1]):
         bits[:, family] += np.maximum(np.minimum(said[:, family], 0), np.log2(config.evading))
     members = np.maximum(profiles.sizes[matches.cluster] - matches.own, 1)
     score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
-    telling = ~np.isin(graph.family_names, config.shared_families)
     silence, silence_apart = _penalise_silence(
         graph, edges, matches, profiles.sizes, telling, config
     )
@@ -91,7 +94,7 @@ def score_accounts(
         bits=bits,
         score=score,
         n_families=(bits >= config.min_bits).sum(axis=1),
-        apart=keep_independent(apart * telling, sets).sum(axis=1),
+        apart=set_apart,
         silence=silence_apart,
         kin=kin,
         purposeful=np.asarray((said[:, purpose] >= config.min_bits).any(axis=1)),
@@ -106,7 +109,7 @@ def score_again(
     config: MethodConfig,
     strata: Ints,
     changed: Flags,
-    scores: Scores,
+    kept: list[Scores],
 ) -> Scores:
     """Score accounts against the clusters that changed, and keep the scores of the others.
 
@@ -115,8 +118,9 @@ def score_again(
     graph, edges, labels, config, strata
         As for :func:`score_accounts`.
     changed : array of bool, shape (C,)
-    scores : Scores
-        From before the change.
+    kept : list of one Scores
+        From before the change, of clusters that did not change: see :meth:`Scores.drop`; used up,
+        for two of them are large.
 
     Returns
     -------
@@ -126,12 +130,10 @@ def score_again(
     """
     concerned = np.where(np.append(changed, False)[labels], labels, -1)
     fresh = score_accounts(graph, edges, concerned, config, strata=strata, homes=labels)
-    old = np.flatnonzero(~changed[scores.cluster])
-    order = np.argsort(np.concatenate([scores.account[old], fresh.account]), kind="stable")
+    old = kept.pop()
+    order = np.argsort(np.concatenate([old.account, fresh.account]), kind="stable")
     joined = {
-        field.name: np.concatenate([getattr(scores, field.name)[old], getattr(fresh, field.name)])[
-            order
-        ]
+        field.name: np.concatenate([getattr(old, field.name), getattr(fresh, field.name)])[order]
         for field in fields(Scores)
     }
     return Scores(**joined)

@@ -147,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
             key=_find_key(args),
             known_prompts=read_known_prompts(args.known_prompts) if args.known_prompts else (),
             keep_text=args.keep_text,
+            keep_observations=False,
             out=args.out,
             threads=args.threads,
             memory_limit=args.memory_limit,
