@@ -4,7 +4,8 @@
 
 writes ``benchmarks/results/scale.md`` and ``benchmarks/figures/scale.png``. Each run is a process
 of its own. Beside it stands a yardstick on the same files: the bare grouping that no method which
-reads the rows can do without. Networks alone (igraph, networkx) are given what linkage has read.
+reads the rows can do without. Splink and networks alone (igraph, networkx) are given what linkage
+has read.
 """
 
 import argparse
@@ -69,8 +70,8 @@ connection = duckdb.connect(config={"threads": int(sys.argv[2]), "temp_directory
 print(connection.sql(sys.argv[1]).fetchall())
 """
 
-# What networks alone do with the same observations: components, and communities of the bipartite
-# graph of accounts and shared identifiers.
+# What others do with the same observations: components, and communities of the bipartite graph of
+# accounts and shared identifiers; pairs by Fellegi-Sunter, as in the table of methods.
 PEERS: Final = {
     "networkx components": """
 import sys, networkx as nx, pyarrow.parquet as pq
@@ -96,6 +97,12 @@ i, values = pd.factorize(seen["kind"] + ":" + seen["value"])
 edges = list(zip(a.tolist(), (i + len(names)).tolist()))
 graph = igraph.Graph(n=len(names) + len(values), edges=edges)
 print(len(graph.community_leiden(objective_function="modularity", n_iterations=2)))
+""",
+    "Splink, trained, predicted, clustered": """
+import sys, pyarrow.parquet as pq
+from benchmarks.baselines.fellegi_sunter import link_splink, train_splink
+seen = pq.read_table(sys.argv[1], columns=["account_id", "kind", "value"]).to_pandas()
+print(link_splink(train_splink(seen), threshold=0.9)["cluster_id"].nunique())
 """,
 }
 
