@@ -240,15 +240,16 @@ def hold_fingerprints(
     for part in range(found.n_parts):
         if part:
             _deal(engine, readings, found, part, config)
-        lowest = _count_piles(found, known, counts, kept)
+        shared, lowest = _count_piles(found, known, counts)
+        kept.append(shared)
         least = min(filter(None, (least, lowest)), default=None)
-    if not kept and least is not None:
+    if not sum(len(keys) for keys, _ in kept) and least is not None:
         # A kind of which nothing is shared is still a kind of the run: one value stands for it.
         key, number, *seen = least
         row = (np.array([column]) for column in (np.int32(0), np.int32(number), *seen))
         kept.append((np.array([key], np.uint64), tuple(row)))
         counts[number] -= 1, seen[0]
-    held = _gather_kept(engine, found, kept) if kept else None
+    held = _gather_kept(engine, found, kept)
     if held is not None:
         _read_texts(engine, readings, prompt, found, held.keys)
     alone = pa.table({"key": found.accounts, "n": counts[:, 0], "count": counts[:, 1]})
@@ -290,8 +291,7 @@ def _count_piles(
     found: Fingerprints,
     known: Keys,
     counts: np.ndarray[tuple[int, int], np.dtype[np.int64]],
-    kept: list[tuple[Keys, Rows]],
-) -> tuple[int, ...] | None:
+) -> tuple[tuple[Keys, Rows], tuple[int, ...] | None]:
     """Take the piles away, and add up what one account holds alone, and what is kept.
 
     Parameters
@@ -301,15 +301,19 @@ def _count_piles(
         Sorted; keys that are kept whoever holds them.
     counts : array of int64, shape (accounts, 2)
         Fingerprints that are not kept, and their rows, are added here.
-    kept : list of (keys, rows)
-        What is kept is appended, in the order of keys; places are among the keys beside them.
 
     Returns
     -------
-    tuple of (key, number of its account, rows, first and last time), or None
+    kept : tuple of (keys, rows)
+        What is kept, in the order of keys.
+    least : tuple of (key, number of its account, rows, first and last time), or None
         The least that is not kept.
     """
-    least = None
+    least, n_keys, n_rows = None, 0, 0
+    # Room for all. It takes memory as far as it is written to, and leaves no gaps as pieces would.
+    room = sum(len(keys) for keys, *_ in found.piles)
+    kept = np.empty(room, np.uint64)
+    rows = tuple(np.empty(room, dtype) for dtype in (np.int32, np.int32, *[np.int64] * 3))
     for k in range(PILES):
         slices = [(*columns, *starts[k : k + 2]) for *columns, starts in found.piles]
         keys, numbers, seen = (
@@ -318,31 +322,29 @@ def _count_piles(
         )
         if not len(keys):
             continue
-        shared, first = np.empty(len(keys), np.uint64), np.zeros(5, np.int64)
-        n_shared, *rows = compile_kernel(_count_runs)(
-            keys, numbers, seen, np.argsort(keys), known, counts, shared, first
+        first = np.zeros(5, np.int64)
+        n_keys, n_rows = compile_kernel(_count_runs)(
+            keys, numbers, seen, np.argsort(keys), known, counts, kept, n_keys, *rows, n_rows, first
         )
-        if n_shared:
-            kept.append((shared[:n_shared].copy(), tuple(rows)))
         row, *lowest = first.tolist()
         if least is None and lowest[1]:
             least = int(keys[row]), *lowest
     found.piles.clear()
-    return least
+    return (kept[:n_keys], tuple(column[:n_rows] for column in rows)), least
 
 
-def _gather_kept(engine: Engine, found: Fingerprints, kept: list[tuple[Keys, Rows]]) -> Held:
-    """Put the kept rows of all piles together; ``kept`` is used up."""
-    sizes = np.array([len(keys) for keys, _ in kept])
-    begins = np.cumsum(sizes) - sizes
-    keys = np.concatenate([keys for keys, _ in kept])
-    place = np.concatenate(
-        [rows[0] + np.int32(begin) for begin, (_, rows) in zip(begins, kept, strict=True)]
-    )
-    number, n, first_seen, last_seen = (
-        np.concatenate([rows[column] for _, rows in kept]) for column in range(1, 5)
-    )
-    kept.clear()
+def _gather_kept(engine: Engine, found: Fingerprints, kept: list[tuple[Keys, Rows]]) -> Held | None:
+    """Put the kept rows of all parts together; ``kept`` is used up. None where there are none."""
+    keys, (place, number, n, first_seen, last_seen) = kept.pop(0)
+    for more, rows in kept:
+        place = np.concatenate([place, rows[0] + np.int32(len(keys))])
+        keys = np.concatenate([keys, more])
+        number, n, first_seen, last_seen = (
+            np.concatenate(pair)
+            for pair in zip((number, n, first_seen, last_seen), rows[1:], strict=True)
+        )
+    if not len(keys):
+        return None
     codes = engine.query(CODES)
     code = np.full(len(found.accounts), -1, np.int32)
     of = np.searchsorted(found.accounts, codes.column("key").to_numpy())
@@ -510,18 +512,23 @@ def _count_runs(  # noqa: PLR0912 - one compiled loop
     known: Any,
     counts: Any,
     shared: Any,
+    n_shared: int,
+    of: Any,
+    who: Any,
+    n: Any,
+    since: Any,
+    until: Any,
+    n_rows: int,
     first: Any,
 ) -> Any:
-    """Count what one account alone holds, and write what is shared or known; both are sorted.
+    """Count what one account alone holds, and append what is shared or known; both are sorted.
 
-    Of the first key that is alone the row, the account's number, how many rows there are, and the
-    first and last time come in ``first``. Returns how many keys are shared or known, and their
-    rows, added up by account: place of the key, account's number, rows, first and last time.
+    What is appended are the keys, and their rows, added up by account: place of the key, account's
+    number, rows, first and last time. Of the first key that is alone the row, the account's number,
+    how many rows there are, and the first and last time come in ``first``. Returns how many keys
+    and rows stand there now.
     """
-    n_shared, n_rows, place, start = 0, 0, 0, 0
-    of, who = np.empty(len(order), np.int32), np.empty(len(order), np.int32)
-    n, since = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
-    until = np.empty(len(order), np.int64)
+    place, start = 0, 0
     while start < len(order):
         key, number = keys[order[start]], numbers[order[start]]
         is_alone, end = True, start + 1
@@ -565,14 +572,7 @@ def _count_runs(  # noqa: PLR0912 - one compiled loop
             first[0], first[1], first[2] = order[start], number, end - start
             first[3], first[4] = since[begin], until[begin]
         start = end
-    return (
-        n_shared,
-        of[:n_rows].copy(),
-        who[:n_rows].copy(),
-        n[:n_rows].copy(),
-        since[:n_rows].copy(),
-        until[:n_rows].copy(),
-    )
+    return n_shared, n_rows
 
 
 def _find_new(keys: Any, bits: Any, table: Any, places: Any, is_new: Any, is_first: Any) -> None:
