@@ -554,12 +554,16 @@ def _find_strongest(
     """Find the identifier that is most commoner in the row's cluster than elsewhere."""
     rows, found = np.empty(len(account), np.int64), np.empty(len(account), np.int64)
     n_members, n_found = np.empty(len(account), np.int64), 0
+    held, n_held, last = np.empty(np.diff(starts).max(), identifiers.dtype), 0, -1
     for row in range(len(account)):
         best, c = 0.0, cluster[row]
-        for p in range(starts[account[row]], starts[account[row] + 1]):
-            i = identifiers[p]
-            if not of_cause[i]:
-                continue
+        if account[row] != last:  # rows of one account follow each other
+            last, n_held = account[row], 0
+            for p in range(starts[last], starts[last + 1]):
+                if of_cause[identifiers[p]]:
+                    held[n_held] = identifiers[p]
+                    n_held += 1
+        for i in held[:n_held]:
             low, high = profile_starts[i], profile_starts[i + 1]
             q = low + np.searchsorted(profile_cluster[low:high], c)
             if q == high or profile_cluster[q] != c or profile_n[q] < 2:
