@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate_families", "keep_independent"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Codes = np.ndarray[Any, np.dtype[np.int32]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -201,11 +202,11 @@ class _Family:
     By cluster and score, members first: in the order in which they are pooled.
     """
 
-    rows: Ints
-    cluster: Ints
+    rows: Codes
+    cluster: Codes
     own: Flags
-    stratum: Ints
-    n_around: Ints  # accounts of the stratum that are not in the cluster
+    stratum: Codes
+    n_around: Codes  # accounts of the stratum that are not in the cluster
     most: Floats  # bits of all identifiers together
     best: Floats  # bits of the strongest, or of all where an operator chooses them
 
@@ -271,11 +272,13 @@ class _Calibration:
             stratum = strata[matches.account[rows]]
             families.append(
                 _Family(
-                    rows=rows,
-                    cluster=cluster,
+                    rows=rows.astype(np.int32),
+                    cluster=cluster.astype(np.int32),
                     own=own,
-                    stratum=stratum,
-                    n_around=population[stratum] - inside[cluster * n_strata + stratum],
+                    stratum=stratum.astype(np.int32),
+                    n_around=(population[stratum] - inside[cluster * n_strata + stratum]).astype(
+                        np.int32
+                    ),
                     most=most,
                     best=most if chosen[family] else np.minimum(matches.best[rows, family], most),
                 )
@@ -332,20 +335,20 @@ class _Calibration:
             )
             bits[rows, number] = said if free is None else np.where(free[rows], ratio, said)
         for cause in self.causes:
-            rows, f = cause.rows, cause.family
+            sharing, f = cause.rows, cause.family
             if only is not None and not only[f]:
                 continue
             # Members weigh nothing here, and those who may be some little.
-            weight, outsider = weights[:, f][rows], self.outsider[rows]
+            weight, outsider = weights[:, f][sharing], self.outsider[sharing]
             n_cells = cause.cell.max(initial=-1) + 1
-            strong = np.where(bits[rows, f] >= self.min_bits, weight, 0.0)
+            strong = np.where(bits[sharing, f] >= self.min_bits, weight, 0.0)
             also = np.bincount(cause.cell, strong, minlength=n_cells)
             doubtful = np.bincount(cause.cell, outsider - weight, minlength=n_cells)
             # One outsider is known beforehand, who has the effect as often as others do.
-            n_also = also[cause.cell] + np.exp2(-bits[rows, f])
+            n_also = also[cause.cell] + np.exp2(-bits[sharing, f])
             n_others = np.maximum(cause.n_outsiders - doubtful[cause.cell], also[cause.cell])
             most = -np.log2(n_also / (n_others + 1))
-            bits[rows, f] = np.minimum(bits[rows, f], np.maximum(most, 0))
+            bits[sharing, f] = np.minimum(bits[sharing, f], np.maximum(most, 0))
         return bits
 
     def _fit_family(
