@@ -197,15 +197,16 @@ def observe(
     if find_templates is not None:
         tell("finding templates in prompts")
         long_prompts, templates, others = hold_templates(engine, readings, config, find_templates)
-    alone, held = ALONE.empty_table(), None
+    alone = ALONE.empty_table()
+    kept: list[Held] = []  # one or none, which is used up
     if not keep_alone:
         tell("reading shared fingerprints")
         alone, held = hold_fingerprints(engine, readings, kinds, config, fingerprints)
-        del fingerprints
+        kept += [] if held is None else [held]
+        del fingerprints, held
     alone = _add_up([alone, others])
     tell("counting edges")
-    tables = _assemble(engine, readings, kinds, config, held)
-    del held
+    tables = _assemble(engine, readings, kinds, config, kept)
     tell("looking up what was refused")
     refused = [
         find_refused(engine, reading, kinds, config, with_prompts=i in long_prompts)
@@ -405,9 +406,9 @@ def _add_up(alone: list[pa.Table]) -> pa.Table:
 
 
 def _assemble(
-    engine: Engine, readings: list[Reading], kinds: list[str], config: Config, held: Held | None
+    engine: Engine, readings: list[Reading], kinds: list[str], config: Config, kept: list[Held]
 ) -> dict[str, pa.Table]:
-    """Build the tables of the result."""
+    """Build the tables of the result; fingerprints that are kept are used up."""
     events = list_sources(readings, "events")
     accounts = engine.query(ACCOUNTS.format(events=events))
     words = {"template": TEMPLATE, "prompt": kinds.index("prompt")}
@@ -418,9 +419,9 @@ def _assemble(
     engine.drop("raw", "meanings", "account_rows", "attributes")  # as large as what they became
     columns = _get_columns(seen)
     del seen
-    if held is not None:
-        more = _get_held(held, codes.filter(pc.equal(codes.column("raw_kind"), words["prompt"])))
-        del held
+    if kept:
+        prompts = codes.filter(pc.equal(codes.column("raw_kind"), words["prompt"]))
+        more = _get_held(kept.pop(), prompts)
         columns = {
             name: np.concatenate([columns.pop(name), more.pop(name)]) for name in list(columns)
         }
@@ -497,7 +498,8 @@ def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.T
         be so many of them that two copies are too many.
     n_accounts : int
     """
-    order, is_new = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts)
+    order = np.empty(len(seen["account"]), np.int32 if len(seen["account"]) < 1 << 31 else np.int64)
+    is_new = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts, order)
     starts = None if is_new.all() else np.flatnonzero(is_new)
     edges = {}
     for name, ufunc, unknown in (
@@ -517,13 +519,13 @@ def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.T
     return pa.table(edges)
 
 
-def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
-    """Return rows in the order of account and identifier, and which of them begin a pair."""
+def _sort_edges(account: Any, identifier: Any, n_accounts: int, order: Any) -> Any:
+    """Write rows in the order of account and identifier; return which of them begin a pair."""
     begins = np.zeros(n_accounts + 1, np.int64)
     for row in range(len(account)):
         begins[account[row] + 1] += 1
     begins = np.cumsum(begins)
-    filled, order = begins[:-1].copy(), np.empty(len(account), np.int64)
+    filled = begins[:-1].copy()
     for row in range(len(account)):
         order[filled[account[row]]] = row
         filled[account[row]] += 1
@@ -536,7 +538,7 @@ def _sort_edges(account: Any, identifier: Any, n_accounts: int) -> Any:
         for k in range(end - begin):
             order[begin + k] = rows[by_code[k]]
             is_new[begin + k] = k == 0 or codes[by_code[k]] != codes[by_code[k - 1]]
-    return order, is_new
+    return is_new
 
 
 def _drop_unheld(
