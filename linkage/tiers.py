@@ -27,6 +27,7 @@ HALF: Final = 0.5  # share of a cluster from which on something holds of it
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab, a hall
+MIN_GATHERING: Final = 3  # accounts that use a place; any two use some address
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
@@ -78,9 +79,11 @@ def describe_clusters(
     too; anyone can get an address at the others. *household*: few accounts, half of them or more
     at one address that no more than a household has used. *gathering* (a class, a hackathon, a
     build farm): the accounts share prompts and nothing else but place and software, and they meet
-    (half of them were at one place in the same week, and only then, and half of the prompts that
-    they share could have been sent there) or stay together (half of their activity is at one
-    place). A place has at most ``MAX_PLACE`` addresses; who rents proxies has many.
+    (half of them were at one place in the same week, and only then), stay together (half of their
+    activity is at one place), or were given a task (half of the prompts that they share are of one
+    week, and half of them use one place); where they do not stay, half of the prompts that they
+    share could have been sent there. A place has at most ``MAX_PLACE`` addresses, each used by
+    ``MIN_GATHERING`` of the accounts; who rents proxies has many.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -112,9 +115,11 @@ def describe_clusters(
     alone = _add_by_family(graph, evidence, "alone", "max")
     alone = alone[alone["alone"] >= config.min_bits]
     activity = _count_activity(graph)
-    table["purpose"], purposeful, theirs = _measure_purpose(graph, labels, table, activity)
+    table["purpose"], purposeful, theirs, brief = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
-    found = _explain_innocently(graph, labels, table, supports, content, activity, corroborated)
+    found = _explain_innocently(
+        graph, labels, table, supports, content, brief, activity, corroborated
+    )
     table["explanation"] = np.where(purposeful, "", found)
     purpose = content | ~_know_prompts(graph, labels, table)
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
@@ -179,11 +184,12 @@ def _count_activity(graph: AccountGraph) -> Floats:
 
 def _measure_purpose(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
-) -> tuple[pd.Series[float], Flags, Flags]:
+) -> tuple[pd.Series[float], Flags, Flags, Flags]:
     """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1.
 
-    And whether that is half or more beyond chance, and whether these are at least half of the
-    prompts that its accounts have in common.
+    And whether that is half or more beyond chance; whether these are at least half of the prompts
+    that its accounts have in common; and whether those that make up half of it were sent in the
+    time of a meeting.
     """
     used = _count_use(graph, labels, "content")
     shared = used[used["n"] >= 2]
@@ -193,7 +199,12 @@ def _measure_purpose(
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
     least = special.betaincinv(share * total + 0.5, (1 - share) * total + 0.5, BOUND_QUANTILE)
-    return share, np.asarray(least >= HALF), np.asarray((spent > 0) & (spent >= HALF * common))
+    most = theirs.sort_values("count", ascending=False, kind="stable")
+    before = most.groupby("cluster")["count"].cumsum() - most["count"]
+    most = most[before < HALF * spent.reindex(most["cluster"]).to_numpy()].groupby("cluster")
+    span = (most["last_seen"].max() - most["first_seen"].min()).reindex(table.index)
+    purposeful, mostly = least >= HALF, (spent > 0) & (spent >= HALF * common)
+    return share, np.asarray(purposeful), np.asarray(mostly), np.asarray(span <= MEETING)
 
 
 def _find_held(graph: AccountGraph, labels: Ints, counts: Flags) -> pd.DataFrame:
@@ -277,6 +288,7 @@ def _explain_innocently(
     table: pd.DataFrame,
     supports: Flags,
     content: Flags,
+    brief: Flags,
     activity: Floats,
     corroborated: Ints,
 ) -> list[str]:
@@ -287,7 +299,8 @@ def _explain_innocently(
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
     household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
     used = _count_use(graph, labels, "network")
-    gathering = content & _gather(labels, used, table, activity) & ~supports[:, other].any(axis=1)
+    gathering = content & _gather(labels, used, table, brief, activity)
+    gathering &= ~supports[:, other].any(axis=1)
     theirs = corroborated >= HALF * graph.holders
     organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
     rest = np.where(household, "household", np.where(gathering, "gathering", ""))
@@ -295,14 +308,17 @@ def _explain_innocently(
     return found
 
 
-def _gather(labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Floats) -> Flags:
-    """Return the clusters whose accounts meet, or stay together, at one place.
+def _gather(
+    labels: Ints, used: pd.DataFrame, table: pd.DataFrame, brief_task: Flags, activity: Floats
+) -> Flags:
+    """Return the clusters whose accounts meet, stay together or have one task at one place.
 
     A place is the ``MAX_PLACE`` addresses that are used most of those that half of the accounts
-    use. What they have in common may come of a meeting if half of it could have been sent there.
+    use. What they have in common may come of a meeting, or be a task that they were given there and
+    done with in the time of a meeting, if half of it could have been sent there.
     """
     sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
-    common = used[used["n"].to_numpy() >= HALF * sizes]
+    common = used[used["n"].to_numpy() >= np.maximum(MIN_GATHERING, HALF * sizes)]
     common = common.sort_values("count", ascending=False, kind="stable")
     brief = common["last_seen"] - common["first_seen"] <= MEETING
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
@@ -312,7 +328,8 @@ def _gather(labels: Ints, used: pd.DataFrame, table: pd.DataFrame, activity: Flo
     )
     stays, meets = (spent.reindex(table.index, fill_value=0) for spent in (stays, meets))
     task = table["purpose"] * total
-    return np.asarray((stays >= HALF * total) | ((meets > 0) & (meets >= HALF * task)))
+    could = [(at > 0) & (at >= HALF * task) for at in (meets, stays)]
+    return np.asarray((stays >= HALF * total) | could[0] | (brief_task & could[1]))
 
 
 def _cover(

@@ -232,19 +232,37 @@ def test_prompts_shared_in_one_place_may_be_a_class_and_are_left_open():
     assert row["confidence"] == pytest.approx(0.5 / 3)
 
 
-def meet(hours):
-    """Describe nine who share a prompt and were at one address for hours, and at home otherwise."""
+def meet(*, place, task):
+    """Describe nine who share a prompt and were at one address, and at home otherwise.
+
+    ``place`` and ``task`` are hours from the first to the last time of the address and the prompt.
+    """
     held = {name: f"ip:hall prompt:task ip:{name}1 ip:{name}2 ip:{name}3" for name in NINE}
     graph = make_graph(held | CROWD)
     edges = graph.edges.copy()
-    last = edges.index[edges["identifier"] == get_code(graph, "ip:hall")][-1]
-    edges.loc[last, "last_seen"] += pd.Timedelta(hours=hours)
-    return describe(replace(graph, edges=edges), NINE).loc[0]
+    for identifier, hours in (("ip:hall", place), ("prompt:task", task)):
+        last = edges.index[edges["identifier"] == get_code(graph, identifier)][-1]
+        edges.loc[last, "last_seen"] += pd.Timedelta(hours=hours)
+    row = describe(replace(graph, edges=edges), NINE).loc[0]
+    return row["tier"], row["explanation"]
 
 
 def test_who_meets_for_days_may_be_at_a_hackathon_and_who_does_for_weeks_is_not():
-    assert (meet(168)["tier"], meet(168)["explanation"]) == ("coordinated", "gathering")
-    assert (meet(169)["tier"], meet(169)["explanation"]) == ("operator", "")
+    assert meet(place=168, task=999) == ("coordinated", "gathering")
+    assert meet(place=169, task=999) == ("operator", "")
+
+
+def test_who_does_one_thing_for_days_at_one_place_may_have_been_given_a_task():
+    assert meet(place=999, task=168) == ("coordinated", "gathering")
+    assert meet(place=999, task=169) == ("operator", "")
+
+
+def test_two_accounts_at_one_address_are_no_gathering():
+    held = "ip:lab ip:hall prompt:homework"
+    crowd = {f"x{i}": "ip:lab ip:hall" for i in range(9)} | CROWD  # no home
+    for members, explanation in (("ab", ""), ("abc", "gathering")):
+        graph = make_graph(dict.fromkeys(members, held) | crowd)
+        assert describe(graph, members).loc[0, "explanation"] == explanation
 
 
 @pytest.mark.parametrize(("n_exits", "explanation"), [(12, ""), (4, "gathering")])
