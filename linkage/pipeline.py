@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from linkage._version import __version__
-from linkage.attribution import Attribution, attribute_accounts
+from linkage.attribution import Attribution, attribute_accounts, find_crowds
 from linkage.case import SCHEMAS, check_place, write_case
 from linkage.checkpoints import Checkpoints, make_key, place_checkpoints
 from linkage.communities import find_communities, separate_communities
@@ -514,7 +514,7 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
             matches = _list_matches(attribution, method)
             found = attribution.labels
             q_value = judge_clusters(graph, edges, found, strata, matches, overlaps, n_tests)
-        sure = _keep_sure(attribution, method)
+        sure = _keep_sure(attribution, graph.holders, method)
         with clock.step("finding cells and infrastructure", "hierarchy"):
             cell = find_cells(graph, sure.evidence, sure.labels, seed=seed)
             shared = find_infrastructure(graph, sure.evidence, sure.labels, method)
@@ -578,13 +578,17 @@ def _list_matches(attribution: Attribution, method: MethodConfig) -> pd.DataFram
     )
 
 
-def _keep_sure(attribution: Attribution, method: MethodConfig) -> Attribution:
-    """Drop members that are not sure enough, and clusters that become too small."""
+def _keep_sure(
+    attribution: Attribution, holders: np.ndarray[Any, np.dtype[np.int64]], method: MethodConfig
+) -> Attribution:
+    """Drop members that are not sure enough, clusters that become too small, and crowds."""
     labels = attribution.labels
     sure = (labels >= 0) & (attribution.probability >= method.min_probability)
     n_sure = np.bincount(labels[sure], minlength=int(labels.max(initial=-1)) + 1)
     kept = sure & np.append(n_sure >= method.min_accounts, False)[labels]
-    evidence = attribution.evidence
+    evidence = attribution.evidence[kept[attribution.evidence["account"].to_numpy()]]
+    crowd = find_crowds(evidence, np.where(kept, labels, -1), holders)
+    kept &= ~np.append(crowd, np.ones(len(n_sure) + 1 - len(crowd), bool))[labels]
     return replace(
         attribution,
         labels=np.where(kept, labels, -1),

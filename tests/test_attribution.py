@@ -9,6 +9,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.isotonic import IsotonicRegression
 from worlds import (
     METHOD,
+    get_code,
     get_edges,
     make_graph,
     make_random_graph,
@@ -16,10 +17,22 @@ from worlds import (
     name_rows,
 )
 
-from linkage.attribution import Scores, attribute_accounts, merge_clusters, score_accounts
+from linkage.attribution import (
+    Scores,
+    attribute_accounts,
+    find_crowds,
+    merge_clusters,
+    score_accounts,
+)
 from linkage.attribution.attribute import _find_margin
 from linkage.attribution.likelihood import _pool_adjacent, _sort_by_score, keep_independent
-from linkage.attribution.profiles import Edges, Profiles, match_accounts
+from linkage.attribution.profiles import (
+    MIN_MEMBERS,
+    Edges,
+    Profiles,
+    match_accounts,
+    weigh_members,
+)
 
 FREE = replace(METHOD, dependent_families=(), common_causes=())
 RING = dict.fromkeys("abcde", "payment:card ip:proxy device:phone")
@@ -44,6 +57,11 @@ def get_members(graph, labels):
 def match_edges(graph, edges, labels):
     taken = Edges.take(graph, edges)
     return match_accounts(graph, taken, labels, Profiles.count(graph, taken, labels))
+
+
+def weigh(graph, labels):
+    taken = Edges.take(graph, get_edges(graph))
+    return weigh_members(graph, taken, labels, Profiles.count(graph, taken, labels))
 
 
 def attribute(graph, *clusters, config=METHOD):
@@ -74,15 +92,18 @@ def match_by_loop(graph, labels):
             for j in codes:
                 n = sum(j in held[m] for m in members)
                 others = sum(j in held[m] for m in held if m != a or labels[a] != c)
-                rate = others / (graph.n_accounts - 1)
                 if not n:
                     continue
-                chance = rate * len(members)
+                everybody = graph.n_accounts - 1
+                rate, chance = others / everybody, others * len(members) / everybody
                 if n <= chance:
                     continue
                 tries = sum(graph.family_codes[i] == graph.family_codes[j] for i in codes)
                 log_p = n * log(chance) - chance - lgamma(n + 1) - log1p(-chance / (n + 1))
                 surprise = -log_p / log(2) - log2(tries)
+                if len(members) >= MIN_MEMBERS:
+                    elsewhere = (others - n + 0.5 * others) / (1.5 * everybody - len(members))
+                    rate = min(rate, max(elsewhere, 1 / everybody))
                 bits = min(log2((n + rate) / (len(members) + 1) / rate), surprise)
                 if bits > 0:
                     found.setdefault((a, c, graph.family_codes[j]), []).append(bits)
@@ -95,7 +116,7 @@ def match_by_loop(graph, labels):
 @pytest.mark.parametrize("seed", range(4))
 def test_matches_are_those_of_a_loop(seed):
     graph = make_random_graph(seed, 40, "payment ip device prompt")
-    labels = np.random.default_rng(seed).integers(-1, 4, 40)
+    labels = np.random.default_rng(seed).choice([-1, 0, 1, 2, 3], 40, p=[0.2, 0.4, 0.2, 0.1, 0.1])
     edges = get_edges(graph)
     matches = match_edges(graph, edges, labels)
     row, family = np.nonzero(matches.hits)
@@ -210,6 +231,46 @@ def test_many_popular_prompts_tell_a_busy_account_and_not_whose_it_is():
     bits = score(graph, " ".join(ring))["r0", 0][1]
     assert 0 < bits["content"] < METHOD.min_bits  # all forty together would say far more
     assert bits["network"] > METHOD.min_bits
+
+
+def test_what_members_hold_makes_an_identifier_no_commoner():
+    """A cluster that is a fifth of everybody: its own card is rare among the others."""
+    ring = {f"r{i:03}": "payment:card device:phone" for i in range(100)}
+    graph = make_graph(ring | make_strangers(400, "payment", "device"))
+    evidence = weigh(graph, label(graph, " ".join(ring)))
+    card = evidence[evidence["identifier"] == get_code(graph, "payment:card")]
+    # 99 of 499 others hold it, all members: half a weight of that among 1.5 x 499 - 99 accounts.
+    rate = 0.5 * 99 / (1.5 * 499 - 99)
+    assert card["alone"].to_numpy() == pytest.approx(log2((99 + rate) / 100 / rate))
+
+
+def find_crowd(held, others, members="abcd"):
+    graph = make_graph({name: held.format(name) for name in members} | others)
+    labels = label(graph, " ".join(members))
+    evidence = weigh(graph, labels).assign(bits=1.0)
+    return find_crowds(evidence, labels, graph.holders).tolist()
+
+
+def test_who_shares_only_what_more_others_have_is_a_crowd():
+    gateway = {f"x{i}": "ip:gate prompt:popular" for i in range(4)} | make_strangers(200, "ip")
+    held = "ip:gate prompt:popular"
+    assert find_crowd(held, gateway) == [True]  # 3 of the 7 others who hold it are members
+    fewer = {name: said for name, said in gateway.items() if name != "x0"}
+    assert find_crowd(held, fewer) == [False]  # 3 of 6
+    assert find_crowd(f"{held} payment:card", gateway) == [False]
+
+
+def test_half_of_a_cluster_must_hold_something_of_its_own():
+    others = {f"x{i}": "ip:gate prompt:popular" for i in range(20)} | make_strangers(400, "ip")
+    held = dict.fromkeys("abcde", "ip:gate prompt:popular")
+    for n_with, crowd in ((2, True), (3, False)):
+        cards = {name: f"{held[name]} payment:card" for name in "abcde"[:n_with]}
+        graph = make_graph(held | cards | others)
+        labels = label(graph, "a b c d e")
+        evidence = weigh(graph, labels)
+        assert find_crowds(evidence.assign(bits=1.0), labels, graph.holders).tolist() == [crowd]
+        silent = find_crowds(evidence.assign(bits=0.0), labels, graph.holders)
+        assert silent.tolist() == [True]
 
 
 def test_what_an_account_uses_daily_is_more_of_it_than_what_it_met_once():

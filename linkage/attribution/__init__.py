@@ -7,8 +7,16 @@ cluster's rarity. Repeated until nothing moves, this is expectation maximisation
 """
 
 from linkage.attribution.attribute import Attribution, attribute_accounts
+from linkage.attribution.crowds import find_crowds
 from linkage.attribution.merging import merge_clusters
 from linkage.attribution.scores import Scores
 from linkage.attribution.scoring import score_accounts
 
-__all__ = ["Attribution", "Scores", "attribute_accounts", "merge_clusters", "score_accounts"]
+__all__ = [
+    "Attribution",
+    "Scores",
+    "attribute_accounts",
+    "find_crowds",
+    "merge_clusters",
+    "score_accounts",
+]

@@ -34,6 +34,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it leads to a cluster
+MIN_MEMBERS: Final = 10  # of a cluster, from which on they are told from the others who hold it
+PRIOR_WEIGHT: Final = 0.5  # of everybody's rate, as if seen in so many times all accounts
 SEARCH_STEPS: Final = 8  # clusters of an identifier passed in the time of searching for one
 LN2: Final = float(np.log(2))
 ALMOST_ONE: Final = 1 - 1e-9
@@ -218,9 +220,10 @@ def match_accounts(graph: AccountGraph, edges: Edges, labels: Ints, profiles: Pr
     -----
     With n_cj of a cluster's |c| accounts holding identifier j, which d_j of N accounts hold::
 
-        bits_cj = log2( (n_cj + d_j / N) / (|c| + 1) / (d_j / N) )
+        bits_cj = log2( (n_cj + r_cj) / (|c| + 1) / r_cj )
 
-    where a member is left out of n_cj, |c| and d_j. Negative bits say nothing, and no identifier
+    where a member is left out of n_cj, |c| and d_j, and r_cj is the rate among the others
+    (:func:`_rate_elsewhere`). Negative bits say nothing, and no identifier
     says more than :func:`_bound_surprise`: a large cluster holds many an identifier that a stranger
     has too. For ``joined``, a member is counted and so is an account that is none.
     """
@@ -319,16 +322,35 @@ def weigh_members(
     identifier = edges.identifier[member].astype(np.int64)
     cluster = labels[account]
     others = profiles.look_up(identifier, cluster) - 1
-    rate = np.maximum(graph.holders[identifier] - 1, 1) / (graph.n_accounts - 1)
-    bits = np.log2((others + rate) / profiles.sizes[cluster] / rate)
+    held, size = graph.holders[identifier] - 1, profiles.sizes[cluster] - 1
+    rate = _rate_elsewhere(held, others, size, graph.n_accounts - 1)
+    bits = np.log2((others + rate) / (size + 1) / rate)
     tries = edges.degree[account, graph.family_codes[identifier]]
-    chance = rate * np.maximum(profiles.sizes[cluster] - 1, 1)
+    chance = np.maximum(held, 1) * np.maximum(size, 1) / (graph.n_accounts - 1)
     bits = np.minimum(bits, _bound_surprise(np.maximum(others, 1), chance, tries))
     table = pd.DataFrame(
         {"account": account, "cluster": cluster, "identifier": identifier, "alone": bits}
     )
     telling: pd.DataFrame = table[(others > 0) & (bits > 0)].reset_index(drop=True)
     return telling
+
+
+def _rate_elsewhere(held: Ints, n: Ints, size: Ints, n_accounts: int) -> Floats:
+    """Return how large a share of the accounts outside a cluster holds an identifier.
+
+    Of d holders among N accounts, n are members of a cluster of |c|. What the members hold is not
+    what makes an identifier common, and a cluster that is a fifth of everybody would hide itself::
+
+        r = (d - n + w d) / (N - |c| + w N)
+
+    with w the ``PRIOR_WEIGHT`` of everybody's rate. It is no more than d / N, and just that for
+    clusters of fewer than ``MIN_MEMBERS``: how few others hold what two have is mostly chance.
+    """
+    rate = np.maximum(held, 1) / max(n_accounts, 1)
+    others = np.maximum(held - n, 0) + PRIOR_WEIGHT * held
+    elsewhere = others / ((1 + PRIOR_WEIGHT) * n_accounts - np.minimum(size, n_accounts - 1))
+    elsewhere = np.clip(elsewhere, 1 / max(n_accounts, 1), rate)
+    return np.where(size >= MIN_MEMBERS, elsewhere, rate)
 
 
 def _bound_surprise(n: Any, expected: Any, tries: Any) -> Any:
@@ -364,12 +386,13 @@ def _weigh_rows(
     itself = np.array([[0], [1]])
     n, held = profiles.n - itself, graph.holders[identifier] - itself
     size = profiles.sizes[profiles.cluster] - itself
-    rate = np.maximum(held, 1) / (graph.n_accounts - 1)
+    rate = _rate_elsewhere(held, n, size, graph.n_accounts - 1)
     chance = held * size / (graph.n_accounts - 1)
     telling = (n >= 1) & (n > chance)
     alone = np.where(telling, np.log2((np.maximum(n, 1) + rate) / (size + 1) / rate), -1.0)
     surprise = _bound_surprise(np.maximum(n, 1), np.where(telling, chance, 0.5), 1)
-    rate = graph.holders[identifier] / graph.n_accounts
+    held = graph.holders[identifier] + np.zeros_like(itself)
+    rate = _rate_elsewhere(held, np.maximum(n, 0) + 1, size + 1, graph.n_accounts)
     joined = np.log2((np.maximum(n, 0) + 1 + rate) / (size + 2) / rate)
     return alone, surprise, joined
 

@@ -1,0 +1,61 @@
+"""Crowds: clusters whose accounts have in common only what many others have as well.
+
+The busiest customers behind a carrier's gateway share hundreds of its addresses, and prompts that
+everybody sends. Together that looks like two kinds of evidence, and both say that they are busy.
+Whoever is run by one operator holds something that is mostly that operator's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from linkage.attribution.profiles import count_members
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["find_crowds"]
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+MOSTLY: Final = 0.5  # of an identifier's other holders are members, for it to be the cluster's own
+
+
+def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
+    """Find clusters of which most accounts hold nothing that is mostly the cluster's.
+
+    Parameters
+    ----------
+    evidence : pandas.DataFrame
+        ``account``, ``cluster``, ``identifier``, ``bits``: what ties members to their clusters.
+    labels : array of int64, shape (N,)
+        Cluster of each account, from 0; -1 for none.
+    holders : array of int64, shape (M,)
+        Accounts that hold each identifier.
+
+    Returns
+    -------
+    array of bool, shape (C,)
+
+    Notes
+    -----
+    With n members among the d holders of an identifier, (n - 1) / (d - 1) of the others who hold it
+    are members. Inside more than outside is what makes a community in the weak sense of Radicchi et
+    al. (2004), here asked of one identifier of the typical member.
+    """
+    sizes = count_members(labels)
+    said = evidence["bits"].to_numpy() > 0
+    account, cluster, identifier = (
+        evidence[name].to_numpy(np.int64)[said] for name in ("account", "cluster", "identifier")
+    )
+    _, code, n = np.unique(
+        cluster * len(holders) + identifier, return_inverse=True, return_counts=True
+    )
+    own = n[code] - 1 >= MOSTLY * np.maximum(holders[identifier] - 1, 1)
+    holds = np.zeros(len(labels), bool)
+    holds[account[own]] = True
+    n_holding = np.bincount(labels[holds & (labels >= 0)], minlength=len(sizes))
+    return np.asarray(2 * n_holding < sizes)
