@@ -76,14 +76,15 @@ def describe_clusters(
     -----
     Three innocent explanations are tested. *organisation*: more than half of the accounts have
     addresses at one mail domain of an organisation, most of whose users have other things in common
-    too; anyone can get an address at the others. *household*: few accounts, half of them or more
-    at one address that no more than a household has used. *gathering* (a class, a hackathon, a
-    build farm): the accounts share prompts and nothing else but place and software, and they meet
-    (half of them were at one place in the same week, and only then), stay together (half of their
-    activity is at one place), or were given a task (half of the prompts that they share are of one
-    week, and half of them use one place); where they do not stay, half of the prompts that they
-    share could have been sent there. A place has at most ``MAX_PLACE`` addresses, each used by
-    ``MIN_GATHERING`` of the accounts; who rents proxies has many.
+    too (anyone can get an address at the others), or more than a household stay together, and their
+    prompts are known. *household*: few accounts, half of them or more at one address that no more
+    than a household has used. *gathering* (a class, a hackathon, a build farm): the accounts share
+    prompts and nothing else but place and software, and they meet (half of them were at one place
+    in the same week, and only then), stay together (half of their activity is at one place), or
+    were given a task (half of the prompts that they share are of one week, and half of them use one
+    place); where they do not stay, half of the prompts that they share could have been sent there.
+    A place has at most ``MAX_PLACE`` addresses, each used by ``MIN_GATHERING`` of the accounts; who
+    rents proxies has many.
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
@@ -298,38 +299,39 @@ def _explain_innocently(
     home = graph.holders <= MAX_HOUSEHOLD
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
     household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
-    used = _count_use(graph, labels, "network")
-    gathering = content & _gather(labels, used, table, brief, activity)
+    spent = pd.Series(activity).groupby(labels).sum().reindex(table.index)
+    stays, meets = _spend_at_places(_count_use(graph, labels, "network"), table)
+    task = HALF * table["purpose"] * spent
+    stay = stays >= HALF * spent
+    given = brief & (stays > 0) & (stays >= task)
+    gathering = content & (stay | given | ((meets > 0) & (meets >= task)))
     gathering &= ~supports[:, other].any(axis=1)
     theirs = corroborated >= HALF * graph.holders
     organisation = _cover(graph, labels, table, "email_domain", theirs) > HALF
-    rest = np.where(household, "household", np.where(gathering, "gathering", ""))
-    found: list[str] = np.where(organisation, "organisation", rest).tolist()
+    found: list[str] = np.select(
+        [organisation, household, gathering, stay & ~few & _know_prompts(graph, labels, table)],
+        ["organisation", "household", "gathering", "organisation"],
+        "",
+    ).tolist()
     return found
 
 
-def _gather(
-    labels: Ints, used: pd.DataFrame, table: pd.DataFrame, brief_task: Flags, activity: Floats
-) -> Flags:
-    """Return the clusters whose accounts meet, stay together or have one task at one place.
+def _spend_at_places(used: pd.DataFrame, table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return how often each cluster was seen at one place, and at one where it met.
 
     A place is the ``MAX_PLACE`` addresses that are used most of those that half of the accounts
-    use. What they have in common may come of a meeting, or be a task that they were given there and
-    done with in the time of a meeting, if half of it could have been sent there.
+    use, three of them at least; one of a meeting, those of them that were used for a week or less.
     """
     sizes = table["n_accounts"].reindex(used["cluster"]).to_numpy()
     common = used[used["n"].to_numpy() >= np.maximum(MIN_GATHERING, HALF * sizes)]
     common = common.sort_values("count", ascending=False, kind="stable")
     brief = common["last_seen"] - common["first_seen"] <= MEETING
-    total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     stays, meets = (
         at.groupby("cluster").head(MAX_PLACE).groupby("cluster")["count"].sum()
         for at in (common, common[brief])
     )
     stays, meets = (spent.reindex(table.index, fill_value=0) for spent in (stays, meets))
-    task = table["purpose"] * total
-    could = [(at > 0) & (at >= HALF * task) for at in (meets, stays)]
-    return np.asarray((stays >= HALF * total) | could[0] | (brief_task & could[1]))
+    return stays.to_numpy(), meets.to_numpy()
 
 
 def _cover(

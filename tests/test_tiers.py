@@ -289,9 +289,18 @@ def test_prompts_in_common_put_a_household_in_doubt():
     assert row["confidence"] == 0.5
 
 
-def test_a_shared_card_rules_a_gathering_out():
-    row = describe_ring("ip:lab ip:hall ip:library prompt:homework payment:card")
-    assert (row["tier"], row["explanation"]) == ("operator", "")
+def test_who_stays_together_and_shares_a_card_may_be_an_office():
+    held = "ip:lab ip:hall ip:library payment:card"
+    office = describe_ring(f"{held} prompt:homework")
+    assert (office["tier"], office["explanation"]) == ("coordinated", "organisation")
+    aimless = {name: f"{held} prompt:own_{name}" for name in NINE}
+    row = describe(make_graph(aimless | CROWD), NINE).loc[0]
+    assert (row["tier"], row["explanation"]) == ("shared", "organisation")
+    # Without prompts, what they are there for is not known.
+    assert describe_ring(held)["tier"] == "operator"
+    # With a purpose that takes most of what they do, it is.
+    many = " ".join(f"prompt:t{i}" for i in range(30))
+    assert describe_ring(f"{held} {many}")["tier"] == "operator"
 
 
 def test_known_prompts_that_are_not_shared_show_no_purpose():

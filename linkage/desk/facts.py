@@ -32,7 +32,11 @@ __all__ = [
 DEFAULT_MIN_BITS: Final = 3.0  # of a family, to support an account; the case's own setting wins
 LEAD_DAYS: Final = 60  # sign-ups up to so long before the first observation are shown
 SUCCESSION_DAYS: Final = 3  # a sign-up so soon after a ban may replace the banned account
-PLACE_KINDS: Final = {"household": "ip", "gathering": "ip", "organisation": "email_domain"}
+PLACE_KINDS: Final = {
+    "household": ("ip",),
+    "gathering": ("ip",),
+    "organisation": ("email_domain", "ip"),
+}
 
 
 class CaseTables(Protocol):
@@ -430,10 +434,13 @@ def _test_explanations(case: CaseTables, members: pd.DataFrame, found: str) -> p
     seen = case.observations[case.observations["account_id"].isin(members["account_id"])]
     held = seen.groupby(["kind", "value"])["account_id"].nunique()
     most = held.groupby("kind").max() if len(held) else pd.Series(dtype=float)
-    rows = [
-        [name, float(most.get(kind, 0)) / max(len(members), 1), kind, name in found]
-        for name, kind in PLACE_KINDS.items()
-    ]
+    rows = []
+    for name, kinds in PLACE_KINDS.items():
+        share = {kind: float(most.get(kind, 0)) / max(len(members), 1) for kind in kinds}
+        # Where an organisation was found, it was by its mail domain if that has most of them.
+        by = next((kind for kind in kinds if share[kind] > 1 / 2), kinds[0])
+        kind = by if name in found else kinds[0]
+        rows.append([name, share[kind], kind, name in found])
     if found and not any(covers for *_, covers in rows):
         rows.append([found, np.nan, "", True])
     return pd.DataFrame(rows, columns=["name", "share", "place", "covers"])

@@ -55,10 +55,13 @@ KIND_WORDS: Final = {
 }
 EXPLANATION_WORDS: Final = {
     "household": "a household: few accounts, two or more of them at one address",
-    "organisation": "an organisation: more than half of the accounts at one own mail domain",
+    "organisation": (
+        "an organisation: more than half of the accounts at one own mail domain, or more than a "
+        "household at one place most of the time"
+    ),
     "gathering": (
         "a gathering (class, hackathon, build farm): accounts that share prompts and a place, for "
-        "some days or most of the time, and share nothing else"
+        "some days or most of the time, or a task of some days at one place, and nothing else"
     ),
 }
 GLOSSARY: Final = (
