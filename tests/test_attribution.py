@@ -244,33 +244,38 @@ def test_what_members_hold_makes_an_identifier_no_commoner():
     assert card["alone"].to_numpy() == pytest.approx(log2((99 + rate) / 100 / rate))
 
 
-def find_crowd(held, others, members="abcd"):
-    graph = make_graph({name: held.format(name) for name in members} | others)
-    labels = label(graph, " ".join(members))
-    evidence = weigh(graph, labels).assign(bits=1.0)
+TEN = "abcdefghij"
+
+
+def find_crowd(held, *, n_others, bits=1.0):
+    """Say whether accounts are a crowd among others who share the gateway and the prompt."""
+    others = {f"x{i}": "ip:gate prompt:popular" for i in range(n_others)}
+    graph = make_graph(held | others | make_strangers(400, "ip"))
+    labels = label(graph, " ".join(held))
+    evidence = weigh(graph, labels).assign(bits=bits)
     return find_crowds(evidence, labels, graph.holders).tolist()
 
 
 def test_who_shares_only_what_more_others_have_is_a_crowd():
-    gateway = {f"x{i}": "ip:gate prompt:popular" for i in range(4)} | make_strangers(200, "ip")
-    held = "ip:gate prompt:popular"
-    assert find_crowd(held, gateway) == [True]  # 3 of the 7 others who hold it are members
-    fewer = {name: said for name, said in gateway.items() if name != "x0"}
-    assert find_crowd(held, fewer) == [False]  # 3 of 6
-    assert find_crowd(f"{held} payment:card", gateway) == [False]
+    gateway = dict.fromkeys(TEN, "ip:gate prompt:popular")
+    assert find_crowd(gateway, n_others=10) == [True]  # 9 of the 19 others who hold it are members
+    assert find_crowd(gateway, n_others=9) == [False]  # 9 of 18
+    card = dict.fromkeys(TEN, "ip:gate prompt:popular payment:card")
+    assert find_crowd(card, n_others=10) == [False]
+    assert find_crowd(card, n_others=10, bits=0.0) == [True]  # it says nothing
 
 
-def test_half_of_a_cluster_must_hold_something_of_its_own():
-    others = {f"x{i}": "ip:gate prompt:popular" for i in range(20)} | make_strangers(400, "ip")
-    held = dict.fromkeys("abcde", "ip:gate prompt:popular")
-    for n_with, crowd in ((2, True), (3, False)):
-        cards = {name: f"{held[name]} payment:card" for name in "abcde"[:n_with]}
-        graph = make_graph(held | cards | others)
-        labels = label(graph, "a b c d e")
-        evidence = weigh(graph, labels)
-        assert find_crowds(evidence.assign(bits=1.0), labels, graph.holders).tolist() == [crowd]
-        silent = find_crowds(evidence.assign(bits=0.0), labels, graph.holders)
-        assert silent.tolist() == [True]
+def test_half_of_a_crowd_must_hold_something_of_its_own():
+    for n_with, crowd in ((4, True), (5, False)):
+        card = {name: " payment:card" * (name in TEN[:n_with]) for name in TEN}
+        held = {name: f"ip:gate prompt:popular{card[name]}" for name in TEN}
+        assert find_crowd(held, n_others=20) == [crowd]
+
+
+def test_what_few_accounts_share_may_be_rare_only_as_a_whole():
+    gateway = dict.fromkeys(TEN[:9], "ip:gate prompt:popular")
+    assert find_crowd(gateway, n_others=50) == [False]
+    assert find_crowd(gateway | {"j": "ip:gate prompt:popular"}, n_others=50) == [True]
 
 
 def test_what_an_account_uses_daily_is_more_of_it_than_what_it_met_once():

@@ -21,11 +21,12 @@ __all__ = ["find_crowds"]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
+MIN_CROWD: Final = 10  # accounts; what fewer have in common may be rare only as a whole
 MOSTLY: Final = 0.5  # of an identifier's other holders are members, for it to be the cluster's own
 
 
 def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
-    """Find clusters of which most accounts hold nothing that is mostly the cluster's.
+    """Find large clusters of which most accounts hold nothing that is mostly the cluster's.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
     Returns
     -------
     array of bool, shape (C,)
+        False for clusters of fewer than ``MIN_CROWD`` accounts: name, town and year of birth may be
+        one person's together, and each of them many people's.
 
     Notes
     -----
@@ -58,4 +61,4 @@ def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
     holds = np.zeros(len(labels), bool)
     holds[account[own]] = True
     n_holding = np.bincount(labels[holds & (labels >= 0)], minlength=len(sizes))
-    return np.asarray(2 * n_holding < sizes)
+    return np.asarray((2 * n_holding < sizes) & (sizes >= MIN_CROWD))
