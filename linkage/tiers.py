@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from linkage.attribution import find_own
+
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
@@ -33,10 +35,12 @@ PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
 # organisation, but as far as two pieces of its activity taken at random are both of the purpose:
 # colleagues share a tool. A family has no purpose: the explanation as a household is in doubt where
-# there is one. Whoever has prompts and shares none is half as likely to have one will.
+# there is one. Whoever has prompts and shares none is half as likely to have one will. Two families
+# of which only one is the cluster's own are half way from what is open to an operator.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.02}
 EXPLAINED_BELIEF: Final = 0.5
 AIMLESS_BELIEF: Final = 0.25
+HALF_OWN_BELIEF: Final = 0.75
 
 
 def describe_clusters(
@@ -95,13 +99,17 @@ def describe_clusters(
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
-    that are mostly other people's are none of the two.
+    that are mostly other people's are none of the two. In both there must be something that is
+    mostly the cluster's (:func:`linkage.attribution.find_own`; half of the accounts hold it), or
+    its purpose take half of the activity: who runs build jobs on the same hosted machines, or
+    studies on one campus, shares addresses with a crowd, and is otherwise tied by a task alone.
 
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
     belief in the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, of an organisation
-    half of its square; 1/4 where nothing explains accounts that have prompts and share none.
+    half of its square; 1/4 where nothing explains accounts that have prompts and share none, and
+    3/4 where nothing but the families that are its own is missing for an operator.
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -126,30 +134,33 @@ def describe_clusters(
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
     n_independent = _count_independent(counted, independent)
     explained = table["explanation"] != ""
+    own = _add_by_family(graph, evidence[find_own(evidence, graph.holders)], "bits", "sum")
+    own_two = _share_corroborated(own, independent, table) >= HALF
+    tied = ~explained & (n_independent >= 2) & (table["q_value"] <= config.fdr) & purpose
+    operator = tied & (own_two | purposeful)
     table["tier"] = np.select(
-        [
-            explained & ~content,
-            ~explained & (n_independent >= 2) & (table["q_value"] <= config.fdr) & purpose,
-        ],
-        ["shared", "operator"],
-        "coordinated",
+        [explained & ~content, operator], ["shared", "operator"], "coordinated"
     )
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
     table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"]
-    table["confidence"] *= _believe(table, content, purpose)
+    table["confidence"] *= _believe(table, content, purpose, (tied & ~operator).to_numpy())
     table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
 
 
-def _believe(table: pd.DataFrame, content: Flags, purpose: Flags) -> pd.Series[float]:
+def _believe(
+    table: pd.DataFrame, content: Flags, purpose: Flags, half_own: Flags
+) -> pd.Series[float]:
     """Return how far each cluster is believed to be one operator, by its tier and explanation.
 
-    ``content`` is whether its accounts share prompts, ``purpose`` that or that they have none.
+    ``content`` is whether its accounts share prompts, ``purpose`` that or that they have none, and
+    ``half_own`` whether it would be an operator if two families were its own.
     """
     explanation = table["explanation"]
     coordinated = (table["tier"] == "coordinated").to_numpy()
     belief = table["tier"].map(TIER_BELIEF).astype(float)
     belief = belief.mask(coordinated & (explanation == "") & ~purpose, AIMLESS_BELIEF)
+    belief = belief.mask(half_own, HALF_OWN_BELIEF)
     gathering = content & (explanation == "gathering")
     organisation = content & (explanation == "organisation")
     belief = belief.mask(gathering, EXPLAINED_BELIEF * table["purpose"])

@@ -55,6 +55,30 @@ def test_one_family_is_coordinated_and_gives_no_confidence():
     assert row["confidence"] == row["risk"] == 0
 
 
+@pytest.mark.parametrize(
+    ("n_others", "tier", "belief"), [(8, "operator", 1), (9, "coordinated", 0.75)]
+)
+def test_two_families_must_be_mostly_the_clusters_own(n_others, tier, belief):
+    """Of the others who use a proxy, 8 are members: 8 of 16, and 8 of 17."""
+    others = {f"x{i}": f"ip:proxy payment:own{i}" for i in range(n_others)}
+    graph = make_graph(dict.fromkeys(NINE, "payment:card ip:proxy") | others | CROWD)
+    row = describe(graph, NINE).loc[0]
+    assert (row["tier"], row["confidence"]) == (tier, belief)
+    # A purpose will do instead.
+    prompts = " ".join(f"prompt:t{i}" for i in range(30))
+    held = dict.fromkeys(NINE, f"ip:proxy {prompts}")
+    found = describe(make_graph(held | others | CROWD), NINE).loc[0]
+    assert (found["tier"], found["families"]) == ("operator", "content+network")
+
+
+def test_half_of_the_accounts_must_hold_what_is_the_clusters_own():
+    others = {f"x{i}": f"ip:proxy payment:own{i}" for i in range(20)}
+    for n_with, tier in ((4, "coordinated"), (5, "operator")):
+        device = {name: " device:phone" * (name in NINE[:n_with]) for name in NINE}
+        held = {name: f"payment:card ip:proxy{device[name]}" for name in NINE}
+        assert describe(make_graph(held | others | CROWD), NINE).loc[0, "tier"] == tier
+
+
 def test_dependent_families_count_once():
     assert describe_ring("prompt:p user_agent:u")["tier"] == "coordinated"
     assert describe_ring("prompt:p user_agent:u")["families"] == "content+software"

@@ -16,13 +16,45 @@ from linkage.attribution.profiles import count_members
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["find_crowds"]
+__all__ = ["find_crowds", "find_own"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_CROWD: Final = 10  # accounts; what fewer have in common may be rare only as a whole
 MOSTLY: Final = 0.5  # of an identifier's other holders are members, for it to be the cluster's own
+
+
+def find_own(evidence: pd.DataFrame, holders: Ints) -> Flags:
+    """Find the evidence that is mostly the cluster's: half of the others who hold it are members.
+
+    Parameters
+    ----------
+    evidence : pandas.DataFrame
+        ``cluster``, ``identifier``, ``bits``: what ties members to their clusters.
+    holders : array of int64, shape (M,)
+        Accounts that hold each identifier.
+
+    Returns
+    -------
+    array of bool, one a row of the evidence
+        False where the bits are 0.
+
+    Notes
+    -----
+    With n members among the d holders of an identifier, (n - 1) / (d - 1) of the others who hold it
+    are members. Inside more than outside is what makes a community in the weak sense of Radicchi et
+    al. (2004), here asked of one identifier.
+    """
+    own = evidence["bits"].to_numpy() > 0
+    cluster, identifier = (
+        evidence[name].to_numpy(np.int64)[own] for name in ("cluster", "identifier")
+    )
+    _, code, n = np.unique(
+        cluster * len(holders) + identifier, return_inverse=True, return_counts=True
+    )
+    own[own] = n[code] - 1 >= MOSTLY * np.maximum(holders[identifier] - 1, 1)
+    return np.asarray(own)
 
 
 def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
@@ -42,23 +74,10 @@ def find_crowds(evidence: pd.DataFrame, labels: Ints, holders: Ints) -> Flags:
     array of bool, shape (C,)
         False for clusters of fewer than ``MIN_CROWD`` accounts: name, town and year of birth may be
         one person's together, and each of them many people's.
-
-    Notes
-    -----
-    With n members among the d holders of an identifier, (n - 1) / (d - 1) of the others who hold it
-    are members. Inside more than outside is what makes a community in the weak sense of Radicchi et
-    al. (2004), here asked of one identifier of the typical member.
     """
     sizes = count_members(labels)
-    said = evidence["bits"].to_numpy() > 0
-    account, cluster, identifier = (
-        evidence[name].to_numpy(np.int64)[said] for name in ("account", "cluster", "identifier")
-    )
-    _, code, n = np.unique(
-        cluster * len(holders) + identifier, return_inverse=True, return_counts=True
-    )
-    own = n[code] - 1 >= MOSTLY * np.maximum(holders[identifier] - 1, 1)
+    account = evidence["account"].to_numpy(np.int64)[find_own(evidence, holders)]
     holds = np.zeros(len(labels), bool)
-    holds[account[own]] = True
+    holds[account] = True
     n_holding = np.bincount(labels[holds & (labels >= 0)], minlength=len(sizes))
     return np.asarray((2 * n_holding < sizes) & (sizes >= MIN_CROWD))
