@@ -17,7 +17,9 @@ __all__ = ["Explanation", "explain_account", "explain_cluster", "explain_pair", 
 MAX_ROWS: Final = 12  # rows of a table that are printed; the table itself has them all
 MAX_VALUE_CHARS: Final = 48
 TIER_MEANING: Final = {
-    "operator": "tied by two or more independent families, with something of its own in two, or a purpose",
+    "operator": (
+        "tied by two or more independent families, with something of its own in two, or a purpose"
+    ),
     "coordinated": "tied by more than chance, not attributable to one operator",
     "shared": "really linked, and explained innocently",
 }

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from linkage.attribution import find_own
+from linkage.specificity import find_own
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -100,7 +100,7 @@ def describe_clusters(
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
     that are mostly other people's are none of the two. In both there must be something that is
-    mostly the cluster's (:func:`linkage.attribution.find_own`; half of the accounts hold it), or
+    mostly the cluster's (:func:`linkage.specificity.find_own`; half of the accounts hold it), or
     its purpose take half of the activity: who runs build jobs on the same hosted machines, or
     studies on one campus, shares addresses with a crowd, and is otherwise tied by a task alone.
 

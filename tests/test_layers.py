@@ -21,6 +21,7 @@ LAYER = {
     "graph": 2.0,
     "kernels": 2.0,
     "prompts": 2.0,
+    "specificity": 2.0,
     "sources": 3.1,  # the input side is one stage of several modules, in this order
     "readings": 3.2,
     "identifiers": 3.2,

@@ -7,7 +7,7 @@ cluster's rarity. Repeated until nothing moves, this is expectation maximisation
 """
 
 from linkage.attribution.attribute import Attribution, attribute_accounts
-from linkage.attribution.crowds import find_crowds, find_own
+from linkage.attribution.crowds import find_crowds
 from linkage.attribution.merging import merge_clusters
 from linkage.attribution.scores import Scores
 from linkage.attribution.scoring import score_accounts
@@ -17,7 +17,6 @@ __all__ = [
     "Scores",
     "attribute_accounts",
     "find_crowds",
-    "find_own",
     "merge_clusters",
     "score_accounts",
 ]
