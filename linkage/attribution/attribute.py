@@ -13,6 +13,7 @@ from linkage.attribution.merging import merge_clusters
 from linkage.attribution.profiles import Edges, Profiles, count_members, weigh_members
 from linkage.attribution.scores import Scores, weigh_odds
 from linkage.attribution.scoring import score_accounts, score_again
+from linkage.kernels import compile_kernel
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -156,8 +157,23 @@ def _find_margin(scores: Scores, config: MethodConfig) -> Floats:
     n_families = scores.bits.shape[1]
     if n_families < 2 or config.min_bits == 0:
         return np.where(scores.n_families >= 2, 0.0, config.single_family_bits)
-    second = np.partition(scores.bits, n_families - 2, axis=1)[:, n_families - 2]
+    second: Floats = compile_kernel(_find_second)(scores.bits)
     return config.single_family_bits * np.clip(1 - second / config.min_bits, 0, 1)
+
+
+def _find_second(bits: Any) -> Any:
+    """Return the second largest of each row; compiled by numba."""
+    found = np.empty(len(bits))
+    for row in range(len(bits)):
+        most, second = -np.inf, -np.inf
+        for f in range(bits.shape[1]):
+            said = bits[row, f]
+            if said > most:
+                most, second = said, most
+            elif said > second:
+                second = said
+        found[row] = second
+    return found
 
 
 def _find_posterior(scores: Scores, n_accounts: int) -> Floats:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from linkage.config import MethodConfig
     from linkage.graph import AccountGraph
 
-__all__ = ["calibrate_families", "keep_independent"]
+__all__ = ["Calibration", "calibrate_families", "keep_independent"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -38,12 +38,10 @@ MAX_HIT_RATE: Final = 0.98  # of members' identifiers; nobody shares everything 
 
 def calibrate_families(
     graph: AccountGraph,
-    edges: Edges,
-    labels: Ints,
     homes: Ints,
-    strata: Ints,
     profiles: Profiles,
     matches: Matches,
+    calibration: Calibration,
     config: MethodConfig,
 ) -> tuple[Floats, Floats, Floats]:
     """Return the bits that each family says for each match.
@@ -51,12 +49,13 @@ def calibrate_families(
     Parameters
     ----------
     graph : AccountGraph
-    edges : Edges
-    labels, homes, strata : array of int64, shape (N,)
-        The clusters that are scored against, -1 for accounts of none of them; the cluster of each
-        account; the stratum of each account.
+    homes : array of int64, shape (N,)
+        The cluster of each account, -1 for none; also of those that are not scored against.
     profiles : Profiles
     matches : Matches, R rows
+        Its sums are not used any more.
+    calibration : Calibration
+        Of these matches.
     config : MethodConfig
         ``max_family_bits``, ``min_bits``, ``evading``, ``common_causes``, ``dependent_families``.
 
@@ -98,20 +97,16 @@ def calibrate_families(
     independent), and the others count as far as the fit before thinks that they are outsiders.
     """
     n_families = len(graph.family_names)
-    calibration = _Calibration.prepare(graph, edges, labels, strata, profiles, matches, config)
     other = (~matches.own).astype(np.float64)
     others = _repeat(other, n_families)
     n_others = _repeat((graph.n_accounts - profiles.sizes).astype(np.float64), n_families)
     bits = calibration.fit(others, n_others)
     for _ in range(REFITS):
-        weights = _weigh_outsiders(graph, bits, profiles.sizes, matches.cluster, config)
-        weights *= others
+        weights = _weigh_outsiders(graph, bits, profiles.sizes, matches, config)
         del bits  # tables of rows and families are what is large here
-        left_out = np.zeros(n_others.shape)
-        for family in range(n_families):
-            left_out[:, family] = np.bincount(
-                matches.cluster, other - weights[:, family], minlength=len(left_out)
-            )
+        left_out = compile_kernel(_count_left_out)(
+            calibration.order, matches.cluster, other, weights, len(profiles.sizes)
+        )
         bits = calibration.fit(weights, n_others - left_out)
         del weights
     sizes = np.bincount(homes[homes >= 0], minlength=1)
@@ -178,21 +173,22 @@ def _find_alike(
 
 
 def _weigh_outsiders(
-    graph: AccountGraph, bits: Floats, sizes: Ints, cluster: Ints, config: MethodConfig
+    graph: AccountGraph, bits: Floats, sizes: Ints, matches: Matches, config: MethodConfig
 ) -> Floats:
     """Return how far each row counts as an outsider in each family, by a first fit; 0 to 1."""
-    independent = graph.find_independent(config.dependent_families)
-    total = keep_independent(bits, graph.list_independent(config.dependent_families))
-    least = np.log2(config.evading)
-    for family in range(bits.shape[1]):
-        total[:, family] += np.maximum(np.minimum(bits[:, family], 0), least)
-    log_odds = total.sum(axis=1) + np.log2(np.maximum(sizes, 1) / graph.n_accounts)[cluster]
-    stranger = 1 / (1 + np.exp2(np.minimum(log_odds, MAX_LOG_ODDS)))
-    strong = bits >= config.min_bits
-    for family in range(bits.shape[1]):
-        elsewhere = strong[:, independent[:, family]].any(axis=1)
-        total[:, family] = np.where(elsewhere, 0.0, stranger)
-    return total
+    weights = np.empty_like(bits)
+    compile_kernel(_weigh_strangers)(
+        bits,
+        graph.list_independent(config.dependent_families),
+        graph.find_independent(config.dependent_families),
+        np.log2(np.maximum(sizes, 1) / graph.n_accounts),
+        matches.cluster,
+        matches.own,
+        np.log2(config.evading),
+        config.min_bits,
+        weights,
+    )
+    return weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +218,10 @@ class _Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Calibration:
+class Calibration:
     """Everything that fits against different outsiders have in common."""
 
+    order: Ints  # rows by cluster
     outsider: Flags  # which rows are of accounts outside the cluster
     n_strata: int
     sizes: Ints
@@ -242,8 +239,25 @@ class _Calibration:
         profiles: Profiles,
         matches: Matches,
         config: MethodConfig,
-    ) -> _Calibration:
-        """Sort what is to be fitted."""
+    ) -> Calibration:
+        """Sort what is to be fitted.
+
+        Parameters
+        ----------
+        graph : AccountGraph
+        edges : Edges
+        labels, strata : array of int64, shape (N,)
+            The clusters that are scored against, -1 for accounts of none of them; the stratum of
+            each account.
+        profiles : Profiles
+        matches : Matches, R rows
+        config : MethodConfig
+
+        Returns
+        -------
+        Calibration
+        """
+        order = matches.sort_by_cluster(len(profiles.sizes))
         degree = edges.degree
         everywhere = degree.sum(axis=0, dtype=np.float64)
         chosen = _find_chosen_families(graph)
@@ -255,35 +269,41 @@ class _Calibration:
         )
         families = []
         for family in range(degree.shape[1]):
-            rows = np.flatnonzero(matches.hits[:, family] > 0)
-            hits, cluster, own = (
-                matches.hits[rows, family],
-                matches.cluster[rows],
-                matches.own[rows],
+            rows, inside_hits, outside_hits = compile_kernel(_list_hits)(
+                order, matches.hits[:, family], matches.cluster, matches.own, n_clusters
             )
             held = degree[member, family]
             within = np.asarray(np.bincount(labels[member], held, minlength=n_clusters), float)
-            rate = _rate_misses(cluster, own, hits, within, everywhere[family])
-            missed = np.maximum(degree[matches.account[rows], family] - hits, 0)
-            score = matches.joined[rows, family] + missed * rate[cluster]
-            order = compile_kernel(_sort_by_score)(cluster, score, own, n_clusters)
-            rows, cluster, own = rows[order], cluster[order], own[order]
-            most = np.minimum(matches.total[rows, family], config.max_family_bits)
-            stratum = strata[matches.account[rows]]
+            rate = _rate_misses(inside_hits, outside_hits, within, everywhere[family])
+            score = compile_kernel(_score_hits)(
+                rows,
+                matches.account,
+                matches.cluster,
+                matches.hits[:, family],
+                matches.joined[:, family],
+                degree[:, family],
+                rate,
+            )
+            cluster, own = matches.cluster[rows], matches.own[rows]
+            rows = rows[compile_kernel(_sort_by_score)(cluster, score, own, n_clusters)]
+            account, cluster = matches.account[rows], matches.cluster[rows].astype(np.int32)
+            most = np.minimum(matches.total[:, family][rows], config.max_family_bits)
+            stratum = strata[account].astype(np.int32)
+            around = population[stratum] - inside[cluster.astype(np.int64) * n_strata + stratum]
+            best = matches.best[:, family]
             families.append(
                 _Family(
-                    rows=rows.astype(np.int32),
-                    cluster=cluster.astype(np.int32),
-                    own=own,
-                    stratum=stratum.astype(np.int32),
-                    n_around=(population[stratum] - inside[cluster * n_strata + stratum]).astype(
-                        np.int32
-                    ),
+                    rows=rows,
+                    cluster=cluster,
+                    own=matches.own[rows],
+                    stratum=stratum,
+                    n_around=around.astype(np.int32),
                     most=most,
-                    best=most if chosen[family] else np.minimum(matches.best[rows, family], most),
+                    best=most if chosen[family] else np.minimum(best[rows], most),
                 )
             )
         return cls(
+            order=order,
             outsider=~matches.own,
             n_strata=n_strata,
             sizes=profiles.sizes,
@@ -322,18 +342,29 @@ class _Calibration:
         array of float64, shape (R, F)
             Column by column in memory; 0 for families that are not fitted.
         """
-        bits = np.zeros(weights.shape, order="F")
+        bits, nobody = np.zeros(weights.shape, order="F"), np.empty(0, bool)
         for number, family in enumerate(self.families):
             if only is not None and not only[number]:
                 continue
-            rows = family.rows
-            ratio, said = self._fit_family(
-                family,
-                weights[:, number][rows],
-                n_outsiders[:, number],
-                0.0 if leave_out is None else leave_out[rows].astype(np.float64),
+            other = weights[:, number][family.rows]
+            pooled = compile_kernel(_pool_adjacent)(
+                family.cluster, family.own, other, family.stratum, self.n_strata
             )
-            bits[rows, number] = said if free is None else np.where(free[rows], ratio, said)
+            compile_kernel(_tell_bits)(
+                family.rows,
+                family.cluster,
+                family.own,
+                family.n_around,
+                family.most,
+                family.best,
+                *pooled,
+                self.sizes,
+                np.ascontiguousarray(n_outsiders[:, number]),
+                self.n_strata > 1,
+                nobody if leave_out is None else leave_out,
+                nobody if free is None else free,
+                bits[:, number],
+            )
         for cause in self.causes:
             sharing, f = cause.rows, cause.family
             if only is not None and not only[f]:
@@ -350,28 +381,6 @@ class _Calibration:
             most = -np.log2(n_also / (n_others + 1))
             bits[sharing, f] = np.minimum(bits[sharing, f], np.maximum(most, 0))
         return bits
-
-    def _fit_family(
-        self, family: _Family, weights: Floats, n_outsiders: Floats, fewer: Floats | float
-    ) -> tuple[Floats, Floats]:
-        """Return the log2 ratio of the fit, and what of it is believed."""
-        cluster, own = family.cluster, family.own
-        m, u, local = compile_kernel(_pool_adjacent)(
-            cluster, own, weights, family.stratum, self.n_strata
-        )
-        m = m - own
-        rate = (u + PRIOR_COUNT) / (n_outsiders[cluster] + 1)
-        u = np.maximum(u - fewer, 0)
-        ratio = np.log2((m + PRIOR_COUNT) / (self.sizes[cluster] - own + 1))
-        ratio -= np.log2((u + PRIOR_COUNT) / (n_outsiders[cluster] + 1))
-        if self.n_strata > 1:
-            # One outsider is known beforehand in each stratum, at the rate of everywhere.
-            local_rate = (local + 1) / (family.n_around + 1 / rate)
-            ratio -= np.maximum(np.log2(local_rate / rate), 0)
-        # Few members cannot say more than their strongest identifier; and where no outsider comes
-        # near, the fit knows only that they are rare.
-        said = np.minimum(np.where(m >= MIN_FIT, family.most, family.best), ratio)
-        return ratio, np.where(u > 0, said, np.maximum(family.best, said))
 
 
 def keep_independent(bits: Floats, sets: Flags) -> Floats:
@@ -390,17 +399,7 @@ def keep_independent(bits: Floats, sets: Flags) -> Floats:
         of 0 or less are dropped.
     """
     said = np.maximum(bits, 0)
-    if not len(sets):
-        return said
-    best, most = np.zeros(len(said), np.int16), np.full(len(said), -1.0)
-    for number, families in enumerate(sets):
-        total = np.zeros(len(said))
-        for column in np.flatnonzero(families):
-            total += said[:, column]
-        best[total > most] = number
-        np.maximum(most, total, out=most)
-    for family in range(said.shape[1]):
-        said[:, family] *= sets[best, family]
+    compile_kernel(_drop_repeats)(said, sets)
     return said
 
 
@@ -411,18 +410,40 @@ def _find_chosen_families(graph: AccountGraph) -> Flags:
     return chosen
 
 
-def _rate_misses(
-    cluster: Ints, own: Flags, hits: Floats, within: Floats, everywhere: float
-) -> Floats:
+def _rate_misses(inside: Floats, outside: Floats, within: Floats, everywhere: float) -> Floats:
     """Return the (negative) bits of an identifier that is not in the profile, by cluster."""
-    n_clusters = len(within)
-    inside = np.bincount(cluster[own], hits[own], minlength=n_clusters)
-    outside = np.bincount(cluster[~own], hits[~own], minlength=n_clusters)
     members = (inside + PRIOR_COUNT) / (within + 1)
     others = (outside + PRIOR_COUNT) / (np.maximum(everywhere - within, 0) + 1)
     members = np.clip(np.maximum(members, others), 0, MAX_HIT_RATE)
     others = np.minimum(others, members)
     return np.asarray(np.log2((1 - members) / (1 - others)))
+
+
+def _list_hits(order: Any, hits: Any, cluster: Any, own: Any, n_clusters: int) -> Any:
+    """Return the rows that share something, by cluster, and what members and others share."""
+    rows, n = np.empty(len(order), np.int32), 0
+    inside, outside = np.zeros(n_clusters), np.zeros(n_clusters)
+    for row in order:
+        if hits[row] > 0:
+            rows[n] = row
+            n += 1
+            if own[row]:
+                inside[cluster[row]] += hits[row]
+            else:
+                outside[cluster[row]] += hits[row]
+    return rows[:n].copy(), inside, outside
+
+
+def _score_hits(
+    rows: Any, account: Any, cluster: Any, hits: Any, joined: Any, degree: Any, rate: Any
+) -> Any:
+    """Score what rows share, and what accounts have besides."""
+    score = np.empty(len(rows))
+    for k in range(len(rows)):
+        row = rows[k]
+        missed = max(float(degree[account[row]]) - float(hits[row]), 0.0)
+        score[k] = float(joined[row]) + missed * rate[cluster[row]]
+    return score
 
 
 def _sort_by_score(cluster: Any, score: Any, own: Any, n_clusters: int) -> Any:
@@ -481,6 +502,122 @@ def _pool_adjacent(cluster: Any, own: Any, other: Any, stratum: Any, n_strata: i
     return members, outsiders, local
 
 
+def _tell_bits(
+    rows: Any,
+    cluster: Any,
+    own: Any,
+    n_around: Any,
+    most: Any,
+    best: Any,
+    members: Any,
+    outsiders: Any,
+    local: Any,
+    sizes: Any,
+    n_outsiders: Any,
+    is_stratified: bool,
+    leave_out: Any,
+    free: Any,
+    bits: Any,
+) -> None:
+    """Write the bits of rows, by the block of the fit that each is in; compiled by numba.
+
+    ``leave_out`` and ``free`` are of no length where they are true of no row.
+    """
+    share, share_out, log_share, log_share_out = 1.0, 1.0, 0.0, 0.0
+    for k in range(len(rows)):
+        row, c = rows[k], cluster[k]
+        itself = 1.0 if own[k] else 0.0
+        m, u = members[k] - itself, outsiders[k]
+        rate = (u + PRIOR_COUNT) / (n_outsiders[c] + 1)
+        if len(leave_out) and leave_out[row]:
+            u = max(u - 1.0, 0.0)
+        # Rows of a block follow each other, and logarithms are what takes time here.
+        here = (m + PRIOR_COUNT) / (sizes[c] - itself + 1)
+        there = (u + PRIOR_COUNT) / (n_outsiders[c] + 1)
+        if here != share:
+            share, log_share = here, np.log2(here)
+        if there != share_out:
+            share_out, log_share_out = there, np.log2(there)
+        ratio = log_share - log_share_out
+        if is_stratified:
+            # One outsider is known beforehand in each stratum, at the rate of everywhere.
+            local_rate = (local[k] + 1) / (n_around[k] + 1 / rate)
+            if local_rate > rate:
+                ratio -= max(np.log2(local_rate / rate), 0.0)
+        if len(free) and free[row]:
+            bits[row] = ratio
+            continue
+        # Few members cannot say more than their strongest identifier; and where no outsider comes
+        # near, the fit knows only that they are rare.
+        said = min(float(most[k]) if m >= MIN_FIT else float(best[k]), ratio)
+        bits[row] = said if u > 0 else max(float(best[k]), said)
+
+
+def _drop_repeats(bits: Any, sets: Any) -> None:
+    """Set to 0 the bits, none of which is negative, of families that are not in the row's set."""
+    for row in range(len(bits)):
+        chosen, most = -1, -1.0
+        for k in range(len(sets)):
+            total = 0.0
+            for f in range(bits.shape[1]):
+                if sets[k, f]:
+                    total += bits[row, f]
+            if total > most:
+                chosen, most = k, total
+        for f in range(bits.shape[1]):
+            if chosen >= 0 and not sets[chosen, f]:
+                bits[row, f] = 0.0
+
+
+def _weigh_strangers(
+    bits: Any,
+    sets: Any,
+    independent: Any,
+    prior: Any,
+    cluster: Any,
+    own: Any,
+    least: float,
+    min_bits: float,
+    weights: Any,
+) -> None:
+    """Write how far each row counts as an outsider in each family; members count nothing."""
+    n_families = bits.shape[1]
+    for row in range(len(bits)):
+        if own[row]:
+            for f in range(n_families):
+                weights[row, f] = 0.0
+            continue
+        chosen, most = -1, -1.0
+        for k in range(len(sets)):
+            total = 0.0
+            for f in range(n_families):
+                if sets[k, f]:
+                    total += max(bits[row, f], 0.0)
+            if total > most:
+                chosen, most = k, total
+        log_odds = 0.0
+        for f in range(n_families):
+            counts = chosen < 0 or sets[chosen, f]
+            said = max(bits[row, f], 0.0) if counts else 0.0
+            log_odds += said + max(min(bits[row, f], 0.0), least)
+        log_odds += prior[cluster[row]]
+        stranger = 1 / (1 + np.exp2(min(log_odds, MAX_LOG_ODDS)))
+        for f in range(n_families):
+            weights[row, f] = stranger
+            for g in range(n_families):
+                if independent[g, f] and bits[row, g] >= min_bits:
+                    weights[row, f] = 0.0
+
+
+def _count_left_out(order: Any, cluster: Any, other: Any, weights: Any, n_clusters: int) -> Any:
+    """Add up, by cluster and family, how far outsiders do not count as such."""
+    left_out = np.zeros((n_clusters, weights.shape[1]))
+    for row in order:
+        for f in range(weights.shape[1]):
+            left_out[cluster[row], f] += other[row] - weights[row, f]
+    return left_out
+
+
 def _list_causes(
     graph: AccountGraph,
     edges: Edges,
@@ -529,7 +666,8 @@ def _find_shared_causes(
         edges.starts,
         edges.identifier,
         of_cause,
-        matches.account,
+        matches.begin,
+        matches.n,
         matches.cluster,
         profiles.starts,
         profiles.cluster,
@@ -545,7 +683,8 @@ def _find_strongest(
     starts: Any,
     identifiers: Any,
     of_cause: Any,
-    account: Any,
+    row_begin: Any,
+    n_rows: Any,
     cluster: Any,
     profile_starts: Any,
     profile_cluster: Any,
@@ -555,25 +694,27 @@ def _find_strongest(
     least: float,
 ) -> Any:
     """Find the identifier that is most commoner in the row's cluster than elsewhere."""
-    rows, found = np.empty(len(account), np.int64), np.empty(len(account), np.int64)
-    n_members, n_found = np.empty(len(account), np.int64), 0
-    held, n_held, last = np.empty(np.diff(starts).max(), identifiers.dtype), 0, -1
-    for row in range(len(account)):
-        best, c = 0.0, cluster[row]
-        if account[row] != last:  # rows of one account follow each other
-            last, n_held = account[row], 0
-            for p in range(starts[last], starts[last + 1]):
-                if of_cause[identifiers[p]]:
-                    held[n_held] = identifiers[p]
-                    n_held += 1
-        for i in held[:n_held]:
-            low, high = profile_starts[i], profile_starts[i + 1]
-            q = low + np.searchsorted(profile_cluster[low:high], c)
-            if q == high or profile_cluster[q] != c or profile_n[q] < 2:
-                continue
-            times = profile_n[q] / sizes[c] / rate[i]
-            if times >= least and times > best:
-                best = times
-                rows[n_found], found[n_found], n_members[n_found] = row, i, profile_n[q]
-        n_found += best > 0
+    rows, found = np.empty(len(cluster), np.int64), np.empty(len(cluster), np.int64)
+    n_members, n_found = np.empty(len(cluster), np.int64), 0
+    held = np.empty(np.diff(starts).max(), identifiers.dtype)
+    for a in range(len(starts) - 1):
+        if n_rows[a] == 0:
+            continue
+        n_held = 0
+        for p in range(starts[a], starts[a + 1]):
+            if of_cause[identifiers[p]]:
+                held[n_held] = identifiers[p]
+                n_held += 1
+        for row in range(row_begin[a], row_begin[a] + n_rows[a]):
+            best, c = 0.0, cluster[row]
+            for i in held[:n_held]:
+                low, high = profile_starts[i], profile_starts[i + 1]
+                q = low + np.searchsorted(profile_cluster[low:high], c)
+                if q == high or profile_cluster[q] != c or profile_n[q] < 2:
+                    continue
+                times = profile_n[q] / sizes[c] / rate[i]
+                if times >= least and times > best:
+                    best = times
+                    rows[n_found], found[n_found], n_members[n_found] = row, i, profile_n[q]
+            n_found += best > 0
     return rows[:n_found].copy(), found[:n_found].copy(), n_members[:n_found].copy()

@@ -102,6 +102,7 @@ def _count_guests(labels: Ints, scores: Scores, sizes: Ints, config: MethodConfi
     """
     home, n_clusters = labels[scores.account], max(len(sizes), 1)
     row = np.flatnonzero((home >= 0) & ~scores.own)
+    row = row[np.argsort(scores.account[row], kind="stable")]  # so that sums are always the same
     customer = find_customers(scores, config)[row]
     at_home = (scores.n_families[row] >= 2) & (scores.score[row] > 0) & ~customer
     # Cells of one purpose share nothing else, and need not.

@@ -6,7 +6,7 @@ every profile that it touches, as if it were not a member itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -100,7 +100,10 @@ class Matches:
     Attributes
     ----------
     account, cluster : array of int64, shape (R,)
-        Sorted by account.
+        Rows of one account follow each other. Accounts that touch the same clusters come close to
+        each other, for rows are looked at by cluster.
+    begin, n : array of int, shape (N,)
+        Where the rows of each account begin, and how many there are.
     own : array of bool, shape (R,)
         Whether the account is a member of the cluster.
     best, total : array of float32, shape (R, F)
@@ -116,11 +119,23 @@ class Matches:
 
     account: Ints
     cluster: Ints
+    begin: Ints
+    n: Ints
     own: Flags
     best: Floats
     total: Floats
     joined: Floats
     hits: Floats
+
+    def forget_sums(self) -> Matches:
+        """Return the same without ``total`` and ``joined``, which are large."""
+        nothing = np.empty((0, self.best.shape[1]), np.float32)
+        return replace(self, total=nothing, joined=nothing)
+
+    def sort_by_cluster(self, n_clusters: int) -> Ints:
+        """Return rows by cluster, those of one cluster by account, shape (R,)."""
+        order: Ints = compile_kernel(_sort_rows)(self.begin, self.n, self.cluster, n_clusters)
+        return order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +150,12 @@ class Profiles:
         One row an identifier and a cluster that uses it.
     sizes : array of int64, shape (C,)
         Members of each cluster.
-    key : array of int64
-        Identifier x C + cluster of each row, sorted.
     """
 
     starts: Ints
     cluster: Ints
     n: Ints
     sizes: Ints
-    key: Ints
 
     @classmethod
     def count(cls, graph: AccountGraph, edges: Edges, labels: Ints) -> Profiles:
@@ -171,17 +183,7 @@ class Profiles:
             cluster=key % max(len(sizes), 1),
             n=n,
             sizes=sizes,
-            key=key,
         )
-
-    def look_up(self, identifier: Ints, cluster: Ints) -> Ints:
-        """Return how many members of a cluster hold an identifier, shape of ``identifier``."""
-        if not len(self.n):
-            return np.zeros(len(identifier), np.int64)
-        n_clusters = len(self.sizes)
-        wanted = identifier * n_clusters + cluster
-        row = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
-        return np.where(self.key[row] == wanted, self.n[row], 0)
 
 
 def count_members(labels: Ints) -> Ints:
@@ -242,31 +244,40 @@ def match_accounts(graph: AccountGraph, edges: Edges, labels: Ints, profiles: Pr
     # Nor does a row that says nothing to members or to others, as most of what everybody has.
     says_some = (np.minimum(*weighed[:2]) > 0).any(axis=0)
     n_clusters = len(profiles.sizes)
-    rows, nearby = compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels)
-    account, cluster, says = compile_kernel(_match)(
+    n_rows, nearby = compile_kernel(_count_matches)(*held, *lead_to, n_clusters, labels)
+    # Accounts of one cluster hold the same: what was looked up is still near the processor.
+    turn = np.argsort(nearby, kind="stable")
+    begin = np.empty(len(n_rows), np.int64)
+    begin[turn] = np.cumsum(n_rows[turn]) - n_rows[turn]
+    profile_starts = np.concatenate([[0], np.cumsum(says_some)])[starts]
+    profile_cluster = profiles.cluster[says_some].astype(np.int32)
+    account, cluster, *says = compile_kernel(_match)(
         *held,
         count,
         graph.family_codes[is_used],
         edges.degree,
         edges.sightings,
         *lead_to,
-        np.concatenate([[0], np.cumsum(says_some)])[starts],
-        profiles.cluster[says_some].astype(np.int32),
+        profile_starts,
+        profile_cluster,
         np.stack([weight[:, says_some] for weight in weighed], axis=2),
         n_clusters,
         labels,
-        rows,
-        # Accounts of one cluster hold the same: what was looked up is still near the processor.
-        np.argsort(nearby, kind="stable"),
+        begin,
+        int(n_rows.sum()),
+        turn,
     )
+    best, total, joined, hits = (table.T for table in says)
     return Matches(
         account=account,
         cluster=cluster,
+        begin=begin,
+        n=n_rows,
         own=labels[account] == cluster,
-        best=says[0].T,
-        total=says[1].T,
-        joined=says[2].T,
-        hits=says[3].T,
+        best=best,
+        total=total,
+        joined=joined,
+        hits=hits,
     )
 
 
@@ -317,22 +328,50 @@ def weigh_members(
         ``account``, ``cluster``, ``identifier``, ``alone`` > 0 (bits), sorted by account and
         identifier.
     """
-    member = np.flatnonzero((labels >= 0)[edges.account])
-    account = edges.account[member].astype(np.int64)
-    identifier = edges.identifier[member].astype(np.int64)
+    # Most of what members hold, no other member does: it is passed by.
+    account, identifier, others = compile_kernel(_find_common)(
+        edges.starts, edges.identifier, labels, profiles.starts, profiles.cluster, profiles.n
+    )
     cluster = labels[account]
-    others = profiles.look_up(identifier, cluster) - 1
     held, size = graph.holders[identifier] - 1, profiles.sizes[cluster] - 1
     rate = _rate_elsewhere(held, others, size, graph.n_accounts - 1)
     bits = np.log2((others + rate) / (size + 1) / rate)
     tries = edges.degree[account, graph.family_codes[identifier]]
     chance = np.maximum(held, 1) * np.maximum(size, 1) / (graph.n_accounts - 1)
-    bits = np.minimum(bits, _bound_surprise(np.maximum(others, 1), chance, tries))
+    bits = np.minimum(bits, _bound_surprise(others, chance, tries))
     table = pd.DataFrame(
         {"account": account, "cluster": cluster, "identifier": identifier, "alone": bits}
     )
-    telling: pd.DataFrame = table[(others > 0) & (bits > 0)].reset_index(drop=True)
+    telling: pd.DataFrame = table[bits > 0].reset_index(drop=True)
     return telling
+
+
+def _find_common(
+    starts: Any,
+    identifiers: Any,
+    labels: Any,
+    profile_starts: Any,
+    profile_cluster: Any,
+    profile_n: Any,
+) -> Any:
+    """Return members' identifiers that other members hold, and how many; compiled by numba."""
+    room = 0
+    for a in range(len(starts) - 1):
+        if labels[a] >= 0:
+            room += starts[a + 1] - starts[a]
+    account, identifier = np.empty(room, np.int64), np.empty(room, np.int64)
+    others, n = np.empty(room, np.int64), 0
+    for a in range(len(starts) - 1):
+        if labels[a] < 0:
+            continue
+        for p in range(starts[a], starts[a + 1]):
+            i = identifiers[p]
+            low, high = profile_starts[i], profile_starts[i + 1]
+            q = low + np.searchsorted(profile_cluster[low:high], labels[a])
+            if profile_n[q] >= 2:
+                account[n], identifier[n], others[n] = a, i, profile_n[q] - 1
+                n += 1
+    return account[:n].copy(), identifier[:n].copy(), others[:n].copy()
 
 
 def _rate_elsewhere(held: Ints, n: Ints, size: Ints, n_accounts: int) -> Floats:
@@ -400,8 +439,8 @@ def _weigh_rows(
 def _count_matches(
     starts: Any, identifiers: Any, lead_starts: Any, lead_cluster: Any, n_clusters: int, labels: Any
 ) -> Any:
-    """Return where each account's rows of :func:`_match` begin, and a cluster that it touches."""
-    rows, last = np.zeros(len(starts), np.int64), np.full(n_clusters, -1, np.int64)
+    """Return how many rows of :func:`_match` each account has, and a cluster that it touches."""
+    rows, last = np.zeros(len(starts) - 1, np.int64), np.full(n_clusters, -1, np.int64)
     nearby = np.full(len(starts) - 1, n_clusters, np.int32)
     for a in range(len(starts) - 1):
         n_touched = 0
@@ -417,8 +456,21 @@ def _count_matches(
                     n_touched += 1
                     if labels[a] < 0:
                         nearby[a] = min(nearby[a], c)
-        rows[a + 1] = rows[a] + n_touched
+        rows[a] = n_touched
     return rows, nearby
+
+
+def _sort_rows(begin: Any, n: Any, cluster: Any, n_clusters: int) -> Any:
+    """Go through accounts, and put their rows where the cluster's next row is."""
+    ends, order = np.zeros(n_clusters + 1, np.int64), np.empty(len(cluster), np.int32)
+    for row in range(len(cluster)):
+        ends[cluster[row] + 1] += 1
+    ends = np.cumsum(ends)
+    for a in range(len(begin)):
+        for row in range(begin[a], begin[a] + n[a]):
+            order[ends[cluster[row]]] = row
+            ends[cluster[row]] += 1
+    return order
 
 
 def _match(  # noqa: PLR0912 - one compiled loop
@@ -435,18 +487,22 @@ def _match(  # noqa: PLR0912 - one compiled loop
     weights: Any,
     n_clusters: int,
     labels: Any,
-    rows: Any,
+    begin: Any,
+    room: int,
     order: Any,
 ) -> Any:
     """Go through accounts, their identifiers, and the clusters that use those."""
-    n_families, room = degree.shape[1], rows[-1]
+    n_families = degree.shape[1]
     accounts, clusters = np.empty(room, np.int64), np.empty(room, np.int64)
-    says = np.empty((4, n_families, room), np.float32)  # best, total, joined, hits
+    # One table each, for two of them are not needed for long.
+    best = np.empty((n_families, room), np.float32)
+    total, joined, hits = np.empty_like(best), np.empty_like(best), np.empty_like(best)
+    says = (best, total, joined, hits)
     # Those of one account, row by row: they stand close together while they are added up.
     sums = np.zeros((n_clusters, n_families, 4), np.float32)
     slot, touched = np.full(n_clusters, -1, np.int32), np.empty(n_clusters, np.int32)
     for a in order:
-        n_rows, own, n_touched = rows[a], labels[a], 0
+        n_rows, own, n_touched = begin[a], labels[a], 0
         if own >= 0:
             slot[own], touched[0], n_touched = 0, own, 1
         for p in range(starts[a], starts[a + 1]):
@@ -487,7 +543,7 @@ def _match(  # noqa: PLR0912 - one compiled loop
         for k in range(4):
             for f in range(n_families):
                 for s in range(n_touched):
-                    says[k, f, n_rows + s] = sums[s, f, k]
+                    says[k][f, n_rows + s] = sums[s, f, k]
         for s in range(n_touched):
             slot[touched[s]] = -1
-    return accounts, clusters, says
+    return accounts, clusters, best, total, joined, hits

@@ -23,7 +23,7 @@ class Scores:
     Attributes
     ----------
     account, cluster : array of int64, shape (R,)
-        Sorted by account.
+        In no order that means anything.
     own : array of bool, shape (R,)
         Whether the account is a member of the cluster.
     bits : array of float64, shape (R, F)
@@ -73,7 +73,20 @@ class Scores:
         Scores
         """
         row = np.flatnonzero(~clusters[self.cluster])
-        return Scores(**{field.name: getattr(self, field.name)[row] for field in fields(self)})
+        kept = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            # Columns of a table stand one after the other, and do so again.
+            kept[field.name] = column[row] if column.ndim == 1 else column.T.take(row, axis=1).T
+        return Scores(**kept)
+
+    def append(self, others: Scores) -> Scores:
+        """Return these rows and then others."""
+        joined = {}
+        for field in fields(self):
+            pair = [getattr(self, field.name).T, getattr(others, field.name).T]
+            joined[field.name] = np.concatenate(pair, axis=-1).T
+        return Scores(**joined)
 
 
 def weigh_odds(scores: Scores, n_accounts: int) -> Floats:

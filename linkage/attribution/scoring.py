@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from linkage.attribution.customers import PURPOSE, find_aimless
-from linkage.attribution.likelihood import calibrate_families, keep_independent
+from linkage.attribution.likelihood import Calibration, calibrate_families, keep_independent
 from linkage.attribution.profiles import Edges, Profiles, match_accounts
 from linkage.attribution.scores import Scores
 
@@ -61,16 +60,12 @@ def score_accounts(
         edges = Edges.take(graph, edges)
     profiles = Profiles.count(graph, edges, labels)
     matches = match_accounts(graph, edges, labels, profiles)
+    calibration = Calibration.prepare(graph, edges, labels, strata, profiles, matches, config)
+    matches = matches.forget_sums()
     said, apart, kin = calibrate_families(
-        graph,
-        edges,
-        labels,
-        labels if homes is None else homes,
-        strata,
-        profiles,
-        matches,
-        config,
+        graph, labels if homes is None else homes, profiles, matches, calibration, config
     )
+    del calibration
     _limit_weak(said, matches, config.min_bits)
     sets = graph.list_independent(config.dependent_families)
     telling = ~np.isin(graph.family_names, config.shared_families)
@@ -130,13 +125,7 @@ def score_again(
     """
     concerned = np.where(np.append(changed, False)[labels], labels, -1)
     fresh = score_accounts(graph, edges, concerned, config, strata=strata, homes=labels)
-    old = kept.pop()
-    order = np.argsort(np.concatenate([old.account, fresh.account]), kind="stable")
-    joined = {
-        field.name: np.concatenate([getattr(old, field.name), getattr(fresh, field.name)])[order]
-        for field in fields(Scores)
-    }
-    return Scores(**joined)
+    return kept.pop().append(fresh)
 
 
 def _limit_weak(said: Floats, matches: Matches, min_bits: float) -> None:
