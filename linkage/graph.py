@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from linkage.kernels import compile_kernel
+
 if TYPE_CHECKING:
     import igraph
     import networkx
@@ -120,9 +122,14 @@ class AccountGraph:
         """Add up a weight of each edge, and a column of those alone, by account and kind."""
         n_kinds = len(self.kind_names)
         total = np.zeros(self.n_accounts * n_kinds, np.int64)
-        key = self.edges["account"].to_numpy(np.int64) * n_kinds
-        key += self.kind_codes[self.edges["identifier"].to_numpy()]
-        np.add.at(total, key, weights)
+        compile_kernel(_add_by_kind)(
+            self.edges["account"].to_numpy(),
+            self.edges["identifier"].to_numpy(),
+            self.kind_codes,
+            weights,
+            n_kinds,
+            total,
+        )
         if self.alone is not None and len(self.alone):
             kind = np.searchsorted(self.kind_names, self.alone["kind"])
             key = self.alone["account"].to_numpy(np.int64) * n_kinds + kind
@@ -198,6 +205,14 @@ class AccountGraph:
             (np.ones(len(identifier)), identifier, starts),
             shape=(self.n_accounts, self.n_identifiers),
         )
+
+
+def _add_by_kind(
+    account: Any, identifier: Any, kind: Any, weights: Any, n_kinds: int, total: Any
+) -> None:
+    """Add up the weights of edges by account and kind; compiled by numba."""
+    for p in range(len(account)):
+        total[account[p] * n_kinds + kind[identifier[p]]] += weights[p]
 
 
 def find_starts(codes: np.ndarray[Any, Any], n_codes: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -32,8 +32,10 @@ __all__ = [
     "group_odd_fingerprints",
     "group_rows",
     "insert",
+    "is_scanned_once",
     "judge_accounts",
     "judge_values",
+    "list_slots",
     "make_tables",
     "number_kinds",
 ]
@@ -276,7 +278,8 @@ def group_rows(
     kinds : list of str
         The kinds of the run.
     with_fingerprints : bool, default True
-        Whether to group prompt fingerprints as well, all of them.
+        Whether to group prompt fingerprints as well, all of them. Where not, `account_rows` and
+        `raw` are left to the scan that counts them for sources of which `is_scanned_once` is true.
 
     Raises
     ------
@@ -292,11 +295,12 @@ def group_rows(
             for template in (GROUP_ACCOUNTS, GROUP_SIGNALS, LIST_SIGNALS):
                 engine.execute(template.format(**words), source=source)
             continue
-        slots, fingerprints = list(range(len(reading.slots))), find_fingerprints(reading)
-        if fingerprints is not None:
-            slots.remove(fingerprints)
-            if with_fingerprints:
-                _group_columns(engine, reading, [fingerprints], kinds, words)
+        slots, fingerprints = list_slots(reading), find_fingerprints(reading)
+        if not with_fingerprints and is_scanned_once(reading):
+            _list_texts(engine, reading, slots, kinds, words)
+            continue
+        if fingerprints is not None and with_fingerprints:
+            _group_columns(engine, reading, [fingerprints], kinds, words)
         engine.execute(GROUP_ACCOUNTS.format(**words), source=source)
         if reading.cell_rules or len(slots) < 2:
             if slots:
@@ -350,6 +354,35 @@ def find_fingerprints(reading: Reading) -> int | None:
         return None
     found = [k for k, (_, kind) in enumerate(reading.slots) if kind == FINGERPRINTS]
     return found[0] if len(found) == 1 else None
+
+
+def list_slots(reading: Reading) -> list[int]:
+    """Return the slots of a source that hold no prompt fingerprints.
+
+    Parameters
+    ----------
+    reading : Reading
+
+    Returns
+    -------
+    list of int
+    """
+    fingerprints = find_fingerprints(reading)
+    return [slot for slot in range(len(reading.slots)) if slot != fingerprints]
+
+
+def is_scanned_once(reading: Reading) -> bool:
+    """Return whether the scan for fingerprints can group the other columns of a source as well.
+
+    Parameters
+    ----------
+    reading : Reading
+
+    Returns
+    -------
+    bool
+    """
+    return find_fingerprints(reading) is not None and not reading.cell_rules
 
 
 def _describe_reading(reading: Reading) -> dict[str, str]:

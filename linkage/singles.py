@@ -18,8 +18,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linkage.groups import FINGERPRINTS, find_fingerprints, group_odd_fingerprints, insert
+from linkage.groups import (
+    FINGERPRINTS,
+    NOTHING,
+    find_fingerprints,
+    group_odd_fingerprints,
+    insert,
+    is_scanned_once,
+    list_slots,
+)
 from linkage.kernels import compile_kernel
+from linkage.scans import UNKNOWN_TIME, Accounts, Agreeing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,16 +63,18 @@ MAX_ROWS: Final = 1 << 26
 PILES: Final = 1024  # by the upper 10 bits of the key; one of them fits into a core's own cache
 FEW: Final = 16  # rows of one fingerprint that are sorted where they stand
 
-UNKNOWN_TIME: Final = np.iinfo(np.int64).min
-
-LIST_ACCOUNTS: Final = "SELECT DISTINCT key FROM account_rows ORDER BY key"
+TIME: Final = pa.timestamp("us")
 
 SCAN: Final = """
 WITH parsed AS ({parsed})
-SELECT hash(account) AS account, hash({value}) AS key, {value} AS value, epoch_us({first}) AS seen
+SELECT account AS name, hash(account) AS account, hash({value}) AS key, {value} AS value,
+    epoch_us({first}) AS seen {others}
 FROM parsed
-WHERE {good} AND {value} <> ''
+WHERE {good} {further}
 """
+PRINTED: Final = "AND {value} <> ''"
+
+GET_NOTHING: Final = f"SELECT {NOTHING} AS key"
 
 # Of whatever row: a key that is kept has its text.
 SCAN_TEXTS: Final = """
@@ -117,18 +128,18 @@ class Fingerprints:
     ----------
     slots : dict of int -> int
         Sources with fingerprints, and the column that they stand in.
-    accounts : array of uint64
-        Keys of the accounts; an account's number here is its place.
-    numbers : tuple of array
-        A hash table that finds an account's number.
+    accounts : Accounts
+        Of these sources.
+    names : list of pyarrow.Array
+        Texts of the accounts, by number; of two with one key the one that was met first.
     piles : list of (keys, numbers of accounts, times, where each pile begins)
         Rows of the first part, a batch each.
     n_parts : int
     """
 
     slots: dict[int, int]
-    accounts: Keys
-    numbers: tuple[Keys, Ints]
+    accounts: Accounts
+    names: list[pa.Array]
     piles: list[tuple[Keys, Ints, Counts, Counts]]
     n_parts: int
 
@@ -162,12 +173,14 @@ def count_fingerprints(
 ) -> Fingerprints | None:
     """Read which account has which fingerprint.
 
-    Fingerprints that are not their own spelling are appended to `raw` and `texts` instead.
+    Fingerprints that are not their own spelling are appended to `raw` and `texts` instead. The
+    other columns are grouped on the way where they can be, and appended to `raw`, and the accounts
+    to `account_rows`.
 
     Parameters
     ----------
     engine : Engine
-        Holds the accounts of every source.
+        Holds the tables of the stage.
     readings : list of Reading
         The sources of the run.
     kinds : list of str
@@ -184,18 +197,22 @@ def count_fingerprints(
     n_rows = sum(readings[i].source.n_rows for i in slots)
     if not n_rows:
         return None
-    accounts = engine.query(LIST_ACCOUNTS).column("key").to_numpy()
-    numbers = _make_table(len(accounts))
-    compile_kernel(_enter_keys)(accounts, *numbers)
     found = Fingerprints(
         slots=slots,
-        accounts=accounts,
-        numbers=numbers,
+        accounts=Accounts(),
+        names=[],
         piles=[],
         n_parts=min(-(-n_rows // MAX_ROWS), PILES),
     )
-    for i in _deal(engine, readings, found, 0, config):
-        group_odd_fingerprints(engine, i, readings[i], kinds, config)
+    for i in slots:
+        agreeing = None
+        if is_scanned_once(readings[i]):
+            agreeing = Agreeing(len(list_slots(readings[i])))
+        n_odd = _deal(engine, readings, found, i, 0, config, agreeing)
+        if agreeing is not None:
+            _keep_groups(engine, readings, i, kinds, agreeing, found)
+        if n_odd:
+            group_odd_fingerprints(engine, i, readings[i], kinds, config)
     return found
 
 
@@ -233,13 +250,13 @@ def hold_fingerprints(
         return ALONE.empty_table(), None
     prompt = kinds.index(FINGERPRINTS)
     known = engine.query(KNOWN_KEYS.format(prompt=prompt)).column("key").to_numpy().copy()
-    counts = np.zeros((len(found.accounts), 2), np.int64)  # fingerprints, and rows
+    counts = np.zeros((found.accounts.n, 2), np.int64)  # fingerprints, and rows
     kept: list[tuple[Keys, Rows]] = []
     least = None
     known.sort()
     for part in range(found.n_parts):
-        if part:
-            _deal(engine, readings, found, part, config)
+        for i in found.slots if part else ():
+            _deal(engine, readings, found, i, part, config)
         shared, lowest = _count_piles(found, known, counts)
         kept.append(shared)
         least = min(filter(None, (least, lowest)), default=None)
@@ -252,7 +269,9 @@ def hold_fingerprints(
     held = _gather_kept(engine, found, kept)
     if held is not None:
         _read_texts(engine, readings, prompt, found, held.keys)
-    alone = pa.table({"key": found.accounts, "n": counts[:, 0], "count": counts[:, 1]})
+    alone = pa.table(
+        {"key": found.accounts.keys[: found.accounts.n], "n": counts[:, 0], "count": counts[:, 1]}
+    )
     engine.register("alone", alone.filter(pa.array(counts[:, 0] > 0)))
     table = engine.query(SUM_ALONE)
     engine.unregister("alone")
@@ -261,30 +280,87 @@ def hold_fingerprints(
 
 
 def _deal(
-    engine: Engine, readings: list[Reading], found: Fingerprints, part: int, config: Config
-) -> list[int]:
-    """Deal the plain fingerprints of a part into piles; return the sources that have others."""
+    engine: Engine,
+    readings: list[Reading],
+    found: Fingerprints,
+    i: int,
+    part: int,
+    config: Config,
+    agreeing: Agreeing | None = None,
+) -> int:
+    """Deal the plain fingerprints of a part of a source into piles; return how many are others.
+
+    Where ``agreeing`` is given, the other columns are counted as well, of all rows.
+    """
     low, high = (PILES * (part + k) // found.n_parts for k in (0, 1))
-    odd = []
-    for i in found.slots:
-        n_odd = 0
-        for batch in _scan(engine, readings, found, i, SCAN):
-            accounts, keys = np.asarray(batch.column("account")), np.asarray(batch.column("key"))
-            seen = np.asarray(pc.fill_null(batch.column("seen"), UNKNOWN_TIME))
-            offsets, data = _get_bytes(batch.column("value"))
-            numbers, pile = np.empty(len(keys), np.int32), np.empty(len(keys), np.int16)
-            starts = np.zeros(PILES + 1, np.int64)
-            n_odd += compile_kernel(_find_piles)(
-                accounts, keys, offsets, data, config.limits.max_value_chars, low, high,
-                *found.numbers, numbers, pile, starts,
-            )  # fmt: skip
-            n = starts[-1]
-            dealt = np.empty(n, np.uint64), np.empty(n, np.int32), np.empty(n, np.int64)
-            compile_kernel(_put_on_piles)(keys, numbers, seen, pile, starts.copy(), *dealt)
-            found.piles.append((*dealt, starts))
-        if n_odd:
-            odd.append(i)
-    return odd
+    slots = [] if agreeing is None else list_slots(readings[i])
+    others = "".join(f", hash(value_{slot}) AS value_{slot}" for slot in slots)
+    n_odd = 0
+    for batch in _scan(engine, readings, found, i, SCAN, others, is_whole=agreeing is not None):
+        numbers, first = found.accounts.number(np.asarray(batch.column("account")))
+        if len(first):
+            found.names.append(batch.column("name").take(pa.array(first)))
+        keys = np.asarray(batch.column("key"))
+        seen = np.asarray(pc.fill_null(batch.column("seen"), UNKNOWN_TIME))
+        if agreeing is not None:
+            values = [np.asarray(batch.column(f"value_{slot}")) for slot in slots]
+            agreeing.add(numbers, seen, values)
+        offsets, data = _get_bytes(batch.column("value"))
+        pile, starts = np.empty(len(keys), np.int16), np.zeros(PILES + 1, np.int64)
+        n_odd += compile_kernel(_find_piles)(
+            keys, offsets, data, config.limits.max_value_chars, low, high, pile, starts
+        )
+        n = starts[-1]
+        dealt = np.empty(n, np.uint64), np.empty(n, np.int32), np.empty(n, np.int64)
+        compile_kernel(_put_on_piles)(keys, numbers, seen, pile, starts.copy(), *dealt)
+        found.piles.append((*dealt, starts))
+    return n_odd
+
+
+def _keep_groups(
+    engine: Engine,
+    readings: list[Reading],
+    i: int,
+    kinds: list[str],
+    agreeing: Agreeing,
+    found: Fingerprints,
+) -> None:
+    """Append what was counted of a source to `raw` and `account_rows`."""
+    accounts = found.accounts
+    if not accounts.n:  # no row could be used
+        return
+    rows = agreeing.sum_accounts(accounts.n)
+    columns = [
+        pa.array(np.full(len(rows.n), i, np.int32)),
+        pa.concat_arrays(found.names).take(pa.array(rows.number)),
+        pa.array(accounts.keys[rows.number]),
+        pa.array(rows.n),
+        pa.array(np.zeros(len(rows.n), np.int64)),
+        _make_times(rows.first_seen),
+        _make_times(rows.last_seen),
+    ]
+    insert(engine, "account_rows", columns)
+    nothing = engine.query(GET_NOTHING).column("key")[0].as_py()
+    for slot, counted in zip(
+        list_slots(readings[i]), agreeing.sum_columns(accounts.n), strict=True
+    ):
+        kind = kinds.index(readings[i].slots[slot][1])
+        columns = [
+            pa.array(np.full(len(counted.n), i, np.int32)),
+            pa.array(np.full(len(counted.n), kind, np.int32)),
+            pa.array(accounts.keys[counted.number]),
+            pa.array(counted.value),
+            pa.array(counted.n),
+            _make_times(counted.first_seen),
+            _make_times(counted.last_seen),
+        ]
+        is_something = pa.array(counted.value != np.uint64(nothing))
+        insert(engine, "raw", [column.filter(is_something) for column in columns])
+
+
+def _make_times(times: Counts) -> pa.Array:
+    """Return microseconds since 1970 as times, null where none is given."""
+    return pa.array(times, mask=times == UNKNOWN_TIME).cast(TIME)
 
 
 def _count_piles(
@@ -346,9 +422,9 @@ def _gather_kept(engine: Engine, found: Fingerprints, kept: list[tuple[Keys, Row
     if not len(keys):
         return None
     codes = engine.query(CODES)
-    code = np.full(len(found.accounts), -1, np.int32)
-    of = np.searchsorted(found.accounts, codes.column("key").to_numpy())
-    code[of] = codes.column("code").to_numpy()
+    code = np.full(found.accounts.n, -1, np.int32)
+    known = found.accounts.find(codes.column("key").to_numpy())
+    code[known[known >= 0]] = codes.column("code").to_numpy()[known >= 0]
     account = code[number]
     is_kept = slice(None) if (account >= 0).all() else account >= 0  # the others are refused
     return Held(
@@ -387,14 +463,19 @@ def _scan(
     found: Fingerprints,
     i: int,
     sql: str,
+    others: str = "",
+    *,
+    is_whole: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield what a query asks of the rows of a source that have a fingerprint."""
-    reading = readings[i]
+    """Yield what a query asks of the rows of a source, of those that have a fingerprint or all."""
+    reading, value = readings[i], f"value_{found.slots[i]}"
     said = sql.format(
         parsed=reading.get_parsed_sql(),
         good=reading.get_good_sql(),
-        value=f"value_{found.slots[i]}",
+        value=value,
         first=reading.first,
+        others=others,
+        further="" if is_whole else PRINTED.format(value=value),
     )
     return engine.stream(said, source=reading.source.label, batch_rows=BATCH_ROWS)
 
@@ -443,42 +524,34 @@ def _set_bits(found: Any, bits: Any) -> None:
 
 
 def _find_piles(
-    accounts: Any,
     fingerprints: Any,
     offsets: Any,
     data: Any,
     most: int,
     low: int,
     high: int,
-    account_keys: Any,
-    account_numbers: Any,
-    numbers: Any,
     pile: Any,
     starts: Any,
 ) -> int:
-    """Find the account's number and the pile of each plain fingerprint; -1 is no pile.
+    """Find the pile of each plain fingerprint; -1 is no pile, as where there is no fingerprint.
 
     Where each pile begins is written as well. Returns how many fingerprints are not plain.
     """
     n_odd = 0
-    mask = np.uint64(len(account_keys) - 1)
     for i in range(len(fingerprints)):
+        pile[i] = -1
+        if offsets[i + 1] == offsets[i]:
+            continue
         plain = offsets[i + 1] - offsets[i] <= most
         for k in range(offsets[i], offsets[i + 1]):
             # Printable ASCII without a blank.
             plain &= (data[k] > 32) & (data[k] < 127)
+        chosen = np.int16(fingerprints[i] >> np.uint64(54))
         if not plain:
             n_odd += 1
-        chosen = np.int16(fingerprints[i] >> np.uint64(54))
-        if not plain or chosen < low or chosen >= high:
-            pile[i] = -1
-            continue
-        slot = ((accounts[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while account_keys[slot] != accounts[i]:
-            slot = (slot + np.uint64(1)) & mask
-        numbers[i] = account_numbers[slot]
-        pile[i] = chosen
-        starts[chosen + 1] += 1
+        elif chosen >= low and chosen < high:
+            pile[i] = chosen
+            starts[chosen + 1] += 1
     for k in range(1, len(starts)):
         starts[k] += starts[k - 1]
     return n_odd

@@ -19,7 +19,7 @@ LAYER = {
     "engine": 2.0,
     "frames": 2.0,
     "graph": 2.0,
-    "kernels": 2.0,
+    "kernels": 1.9,
     "prompts": 2.0,
     "specificity": 2.0,
     "sources": 3.1,  # the input side is one stage of several modules, in this order
