@@ -53,8 +53,7 @@ def find_determined(graph: AccountGraph) -> Flags:
     starts = find_starts(graph.edges["account"].to_numpy(), graph.n_accounts)
     known = graph.degrees > 0
     determined = np.eye(n_kinds, dtype=bool)
-    for kind in range(n_kinds):
-        left, right = _sample_pairs(graph, kind)
+    for kind, (left, right) in enumerate(_sample_pairs(graph)):
         both = known[left] & known[right]
         shared = compile_kernel(_share_kinds)(
             starts, identifier, graph.kind_codes, n_kinds, left, right
@@ -218,27 +217,29 @@ def _name(names: list[str], chosen: Flags) -> str:
     return ", ".join(names[code] for code in np.flatnonzero(chosen))
 
 
-def _sample_pairs(graph: AccountGraph, kind: int) -> tuple[Ints, Ints]:
-    """Return pairs of accounts that share an identifier of a kind, identifiers counting alike."""
-    rng = np.random.default_rng(0)
-    shared = np.flatnonzero((graph.kind_codes == kind) & (graph.holders >= 2))
-    if not len(shared):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    wanted = min(len(shared), MAX_PAIRS)
-    chosen = np.sort(rng.choice(shared, wanted, replace=False))
-    is_chosen = np.zeros(graph.n_identifiers, bool)
-    is_chosen[chosen] = True
+def _sample_pairs(graph: AccountGraph) -> list[tuple[Ints, Ints]]:
+    """Return, kind by kind, pairs of accounts that share an identifier; identifiers count alike."""
+    draws, is_chosen = [], np.zeros(graph.n_identifiers, bool)
+    for kind in range(len(graph.kind_names)):
+        rng = np.random.default_rng(0)
+        shared = np.flatnonzero((graph.kind_codes == kind) & (graph.holders >= 2))
+        wanted = min(len(shared), MAX_PAIRS)
+        chosen = np.sort(rng.choice(shared, wanted, replace=False)) if wanted else shared
+        is_chosen[chosen] = True
+        draws.append((chosen, rng.random(wanted), rng.random(wanted)))
     identifier = graph.edges["identifier"].to_numpy()
     edge = np.flatnonzero(is_chosen[identifier])
     edge = edge[np.argsort(identifier[edge], kind="stable")]
-    holders = graph.holders[chosen]
-    starts = np.cumsum(holders) - holders
-    first = np.floor(rng.random(wanted) * holders).astype(np.int64)
-    second = np.floor(rng.random(wanted) * (holders - 1)).astype(np.int64)
-    second += second >= first
-    account = graph.edges["account"].to_numpy()
-    left, right = (account[edge[starts + place]] for place in (first, second))
-    return left.astype(np.int64), right.astype(np.int64)
+    holder = graph.edges["account"].to_numpy()[edge].astype(np.int64)
+    held = np.where(is_chosen, graph.holders, 0)
+    starts = np.cumsum(held) - held
+    pairs = []
+    for chosen, one, other in draws:
+        first = np.floor(one * held[chosen]).astype(np.int64)
+        second = np.floor(other * (held[chosen] - 1)).astype(np.int64)
+        second += second >= first
+        pairs.append((holder[starts[chosen] + first], holder[starts[chosen] + second]))
+    return pairs
 
 
 def _draw_popular(graph: AccountGraph, edges: pd.DataFrame, rng: np.random.Generator) -> Ints:

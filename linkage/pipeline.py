@@ -691,10 +691,9 @@ def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "account_id": _name(graph.accounts["account_id"], account),
-            **{
-                name: _name(graph.identifiers[name], identifier)
-                for name in ("kind", "value", "family")
-            },
+            "kind": _name(_list_names(graph, "kind"), graph.kind_codes[identifier]),
+            "value": _name(graph.identifiers["value"], identifier),
+            "family": _name(_list_names(graph, "family"), graph.family_codes[identifier]),
             "count": seen["count"].to_numpy(),
             "first_seen": seen["first_seen"].array,
             "last_seen": seen["last_seen"].array,
@@ -709,6 +708,12 @@ def _stream_observations(graph: AccountGraph) -> Iterator[pd.DataFrame]:
     for begin in range(0, max(len(row), 1), ROWS_NAMED):
         seen = graph.edges.iloc[row[begin : begin + ROWS_NAMED]]
         yield _tabulate_observations(replace(graph, edges=seen))
+
+
+def _list_names(graph: AccountGraph, column: str) -> pd.Series[str]:
+    """Return the kinds, or families, in the order of their codes."""
+    names: pd.Series[str] = graph.identifiers[column].drop_duplicates().sort_values()
+    return names
 
 
 def _name(texts: pd.Series[str], codes: np.ndarray[Any, Any]) -> pd.Series[str]:
