@@ -4,8 +4,8 @@
     python -m benchmarks.fingerprints --only meet words   some sections, printed only
 
 `--events FILE` names a Parquet file of events with texts for the section `scale`; without it the
-world `seed` is simulated (25 minutes and 5 GB of disk). Libraries that are not installed (extra
-`bench`) are left out, and the table says so.
+world `seed` is simulated (5 to 25 minutes and 5 GB of disk). Libraries that are not installed
+(extra `bench`) are left out, and the table says so.
 """
 
 import argparse

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from linkage.cli.main import main
 from linkage.errors import ConfigError, InputError, MissingInputError, SchemaError
-from linkage.fingerprints import FingerprintConfig, PromptFiles, templates, write_templates
+from linkage.fingerprints import FingerprintConfig, PromptFiles, _join, templates, write_templates
 from linkage.fingerprints._prints import Winnower
 from linkage.fingerprints._redact import redact
 
@@ -159,29 +161,43 @@ def test_a_window_of_one_keeps_every_shingle() -> None:
     assert len(found) == 3
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
-def test_winnowing_equals_its_definition(share: float) -> None:
-    text = " ".join(make_words(np.random.default_rng(1), 200))
+@pytest.mark.parametrize("seed", range(5))
+def test_a_window_without_an_anchored_shingle_keeps_its_lowest(seed: int) -> None:
+    text = " ".join(make_words(np.random.default_rng(seed), 60))
     (every,) = list_prints(text, window=1)
-    (found,) = list_prints(text, window=8, kept_share=share)
-    kept = {at for at, shingle in enumerate(every) if shingle < share * 2**64}
+    (anchored,) = list_prints(text, window=64)  # no window is as long as the text
+    assert len(every) == 56
+    assert 4 < len(anchored) < 25
+    assert not any({one, two} <= set(anchored) for one, two in pairwise(every))
+    kept = {at for at, shingle in enumerate(every) if shingle in anchored}
     for start in range(len(every) - 7):
         window = every[start : start + 8]
-        kept.add(start + 7 - window[::-1].index(min(window)))  # the rightmost minimum
+        if not set(window) & set(anchored):
+            kept.add(start + window.index(min(window)))
+    (found,) = list_prints(text, window=8)
     assert found == [every[at] for at in sorted(kept)]
 
 
-def test_a_low_shingle_is_kept_whatever_stands_around_it() -> None:
+@pytest.mark.parametrize("words", range(2, 9))
+def test_a_quarter_of_the_shingles_or_more_is_anchored_however_long_they_are(words: int) -> None:
+    texts = [" ".join(make_words(np.random.default_rng(seed), 64)) for seed in range(40)]
+    n_kept = sum(map(len, list_prints(*texts, window=64, shingle_words=words)))
+    n_all = sum(map(len, list_prints(*texts, window=1, shingle_words=words)))
+    wanted = {3: 1 / 2, 4: 1 / 3}.get(words, 1 / 4)
+    assert n_kept / n_all == pytest.approx(wanted, abs=0.04)
+
+
+def test_an_anchored_shingle_is_kept_whatever_stands_around_it() -> None:
     rng = np.random.default_rng(4)
-    n_low = 0
+    verdicts = []
     for _ in range(100):
         run = make_words(rng, 5)  # one shingle, far from a run that is sure to be found
         texts = [" ".join([*make_words(rng, 9), *run, *make_words(rng, 9)]) for _ in range(2)]
         ((shingle,),) = list_prints(" ".join(run), window=1)
-        if shingle < 0.2 * 2**64:
-            n_low += 1
-            assert share_prints(*texts)
-    assert n_low > 5
+        is_kept = [shingle in found for found in list_prints(*texts, window=64)]
+        assert is_kept[0] == is_kept[1]
+        verdicts.append(is_kept[0])
+    assert 10 < sum(verdicts) < 45
 
 
 @given(st.lists(st.text(max_size=200), max_size=20))
@@ -356,15 +372,16 @@ def test_looking_again_only_where_something_changed_is_enough(
 ) -> None:
     events = make_chatter(seed)
     found = templates(events)
-    n_rounds = []
+    list_joins, shares = _join._list_joins, []
 
-    def mark_all(labels: object, has_changed: object, is_near: np.ndarray) -> None:
-        n_rounds.append(1)
-        is_near[:] = True
+    def list_joins_again(*args: Any, **options: Any) -> Any:
+        shares.append(args[2].mean())
+        return list_joins(*args, **options)
 
-    monkeypatch.setattr("linkage.fingerprints._ties.mark_near", mark_all)
+    monkeypatch.setattr(_join, "_list_joins", list_joins_again)
+    monkeypatch.setattr(_join, "_GROWN", -1.0)
     everywhere = templates(events)
-    assert len(n_rounds) >= 2
+    assert shares == [1.0] * max(len(shares), 3)
     assert found.templates.equals(everywhere.templates)
     assert found.holdings.equals(everywhere.holdings)
 

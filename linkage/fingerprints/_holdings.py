@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 
-from linkage.fingerprints._join import PromptOrder
-from linkage.fingerprints._prints import PrintTable
-from linkage.fingerprints._shared import SharedPrints
+from linkage.fingerprints._order import Prompts
 from linkage.fingerprints._source import NO_TIME
 
 __all__ = ["Holdings", "count_holdings"]
@@ -22,16 +20,17 @@ __all__ = ["Holdings", "count_holdings"]
 _MIN_SURE: Final = 2
 _LARGE: Final = 4  # core prints, below which one is enough
 _MIN_SURE_SHARE: Final = 0.2
-_MIN_PURITY: Final = 0.9
+_MIN_PURITY: Final = 0.98
 _CORE: Final = 0.5  # a core print has at least so large a share of its template's widest print
 
+_FLAGS: Final = 2  # bits beside a label
+_IS_CORE: Final = 1
+_IS_PURE: Final = 2
 _STRETCHES: Final = 16  # a thread
-_Counts = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 _F64_IN = types.Array(types.float64, 1, "C", readonly=True)
-_BOOL_IN = types.Array(types.boolean, 1, "C", readonly=True)
 
 
 class Holdings(NamedTuple):
@@ -40,7 +39,7 @@ class Holdings(NamedTuple):
     codes: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]  # prompts
-    first: npt.NDArray[np.int32]  # the prompt that came first, a row of the table
+    first: npt.NDArray[np.int32]  # the prompt that came first, a place among the prompts
     last: npt.NDArray[np.int32]
 
     def select(self, is_kept: npt.NDArray[Any] | slice) -> "Holdings":
@@ -48,74 +47,90 @@ class Holdings(NamedTuple):
         return Holdings(*(column[is_kept] for column in self))
 
 
+class _Shown(NamedTuple):
+    """Different prints of each account, in the order in which they come."""
+
+    numbers: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]  # (n codes + 1,)
+
+
+@njit(
+    types.int64(_I32_IN, _I64_IN, _I32_IN, types.int32[::1], types.int64[::1], types.int32[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _list_shown(
+    codes: Any, offsets: Any, numbers: Any, last_code: Any, n_shown: Any, shown: Any
+) -> Any:
+    """Write the different prints of each account; return how many there are in all.
+
+    `last_code` tells which account showed a print last, and `n_shown` receives the numbers of
+    prints, by account.
+    """
+    written = 0
+    for prompt in range(len(codes)):
+        code = codes[prompt]
+        before = written
+        for at in range(offsets[prompt], offsets[prompt + 1]):
+            number = numbers[at]
+            if last_code[number] != code:
+                last_code[number] = code
+                shown[written] = number
+                written += 1
+        n_shown[code] += written - before
+    return written
+
+
 @njit(
     types.void(
-        _I64_IN,
         _I32_IN,
         _I64_IN,
+        types.int64,
+        types.int64,
         _I32_IN,
-        _I32_IN,
-        _I64_IN,
+        _F64_IN,
         types.int32[::1],
-        types.int64[::1],
     ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _count_holders(
-    rows: Any,
-    codes: Any,
-    offsets: Any,
-    numbers: Any,
-    labels: Any,
-    sizes: Any,
-    holders: Any,
-    totals: Any,
+def _count_sure(
+    shown: Any,
+    starts: Any,
+    first: Any,
+    last: Any,
+    parts: Any,
+    enough: Any,
+    sure_holders: Any,
 ) -> None:
-    """Count the accounts that show each print of the larger templates.
-
-    `totals` receives the pairs of account and template, and the most templates and the most prints
-    of larger ones that one account shows.
-    """
-    last_code = np.full(len(sizes), -1, np.int32)
-    last_shown = np.full(len(labels), -1, np.int32)
-    previous, n_held, n_shown = np.int32(-1), 0, 0
-    for place in range(len(rows)):
-        row = rows[place]
-        code = codes[row]
-        if code != previous:
-            previous, n_held, n_shown = code, 0, 0
-        for at in range(offsets[row], offsets[row + 1]):
-            number = numbers[at]
-            label = labels[number]
-            if last_code[label] != code:
-                last_code[label] = code
-                totals[0] += 1
-                n_held += 1
-            if sizes[label] > 1 and last_shown[number] != code:
-                last_shown[number] = code
-                holders[number] += 1
-                n_shown += 1
-        totals[1] = max(totals[1], n_held)
-        totals[2] = max(totals[2], n_shown)
+    """Count, for each print, the accounts first..last that show it and enough of its template."""
+    known = np.full((len(enough), 2), -1, np.int32)  # the account that came last, its core prints
+    for code in range(first, last):
+        for at in range(starts[code], starts[code + 1]):
+            part = parts[shown[at]]
+            label = part >> _FLAGS
+            if known[label, 0] != code:
+                known[label, 0], known[label, 1] = code, 0
+            known[label, 1] += part & _IS_CORE
+        for at in range(starts[code], starts[code + 1]):
+            label = parts[shown[at]] >> _FLAGS
+            sure_holders[shown[at]] += known[label, 1] >= enough[label]
 
 
 @njit(
     types.int64(
-        _I64_IN,
         _I32_IN,
         _I64_IN,
-        _I64_IN,
+        types.int64,
+        types.int64,
         _I32_IN,
-        _I32_IN,
-        _I64_IN,
         _F64_IN,
-        _BOOL_IN,
-        _BOOL_IN,
-        types.int64,
-        types.int64,
-        types.int32[::1],
+        _I32_IN,
+        _I64_IN,
+        _I64_IN,
+        _I32_IN,
         types.int32[::1],
         types.int32[::1],
         types.int32[::1],
@@ -126,106 +141,93 @@ def _count_holders(
     cache=True,
     error_model="numpy",
 )
-def _find_sure(  # noqa: PLR0912, PLR0915 - one loop, account by account
-    rows: Any,
+def _gather(  # noqa: PLR0912, PLR0915 - one loop, account by account
+    shown: Any,
+    starts: Any,
+    prompt: Any,
+    last_prompt: Any,
+    parts: Any,
+    enough: Any,
     codes: Any,
     times: Any,
     offsets: Any,
     numbers: Any,
-    labels: Any,
-    sizes: Any,
-    enough: Any,
-    is_core: Any,
-    is_pure: Any,
-    most_held: Any,
-    most_shown: Any,
-    sure_holders: Any,
     held_by: Any,
     held: Any,
     counts: Any,
     first: Any,
-    last: Any,
+    final: Any,
 ) -> Any:
-    """Find the templates that each account is sure to hold; return how many rows were written.
+    """Write the templates that each account is sure to hold; return how many rows there are.
 
-    With `sure_holders`, which counts them print by print, nothing is written.
+    The prompts from `prompt` to `last_prompt` are all that their accounts wrote.
     """
-    is_counted = len(sure_holders) > 0
-    last_code = np.full(len(sizes), -1, np.int32)
-    last_row = np.full(len(sizes), -1, np.int32)
-    slots = np.empty(len(sizes), np.int32)
-    last_shown = np.full(len(labels), -1, np.int32)
-    shown = np.empty(most_shown, np.int32)
-    own = np.empty(most_held, np.int32)  # templates, and what is known of each
-    n_core = np.empty(most_held, np.int32)
-    n_prompts = np.empty(most_held, np.int32)
-    first_row = np.empty(most_held, np.int32)
-    final_row = np.empty(most_held, np.int32)
-    has_pure = np.empty(most_held, np.bool_)
-    written, place = 0, 0
-    while place < len(rows):
-        code = codes[rows[place]]
-        n_own, n_shown = 0, 0
-        while place < len(rows) and codes[rows[place]] == code:
-            row = rows[place]
-            place += 1
-            time = times[row] if len(times) else NO_TIME
-            for at in range(offsets[row], offsets[row + 1]):
-                number = numbers[at]
-                label = labels[number]
-                if last_code[label] != code:
-                    last_code[label] = code
-                    slots[label] = n_own
-                    own[n_own], n_core[n_own], n_prompts[n_own] = label, 0, 0
-                    first_row[n_own], final_row[n_own] = row, row
-                    has_pure[n_own] = False
-                    n_own += 1
-                slot = slots[label]
-                if sizes[label] > 1 and last_shown[number] != code:
-                    last_shown[number] = code
-                    shown[n_shown] = number
-                    n_shown += 1
-                    n_core[slot] += is_core[number]
-                    has_pure[slot] |= is_pure[number]
-                if not is_counted and last_row[label] != row:
-                    last_row[label] = row
-                    n_prompts[slot] += 1
-                    if time != NO_TIME:
-                        earliest = times[first_row[slot]]
-                        if earliest == NO_TIME or time < earliest:
-                            first_row[slot] = row
-                        if time > times[final_row[slot]]:
-                            final_row[slot] = row
-        if is_counted:
-            for i in range(n_shown):
-                label = labels[shown[i]]
-                sure_holders[shown[i]] += n_core[slots[label]] >= enough[label]
-            continue
-        for slot in range(n_own):
-            label = own[slot]
-            if sizes[label] == 1 or n_core[slot] >= enough[label] or has_pure[slot]:
-                held_by[written], held[written] = code, label
-                counts[written] = n_prompts[slot]
-                first[written], last[written] = first_row[slot], final_row[slot]
+    known = np.full((len(enough), 2), -1, np.int32)  # the account that came last, and where
+    most = 0
+    at_prompt = prompt
+    while at_prompt < last_prompt:
+        code = codes[at_prompt]
+        most = max(most, starts[code + 1] - starts[code])
+        while at_prompt < last_prompt and codes[at_prompt] == code:
+            at_prompt += 1
+    own = np.empty(most, np.int32)  # templates, and what is known of each
+    n_core = np.empty(most, np.int32)
+    is_sure = np.empty(most, np.bool_)
+    last_seen = np.empty(len(held), np.int32)  # the prompt that was counted last, by row
+    written = 0
+    while prompt < last_prompt:
+        code = codes[prompt]
+        n_own = 0
+        for at in range(starts[code], starts[code + 1]):
+            part = parts[shown[at]]
+            label = part >> _FLAGS
+            if known[label, 0] != code:
+                known[label, 0], known[label, 1] = code, n_own
+                own[n_own], n_core[n_own], is_sure[n_own] = label, 0, False
+                n_own += 1
+            slot = known[label, 1]
+            n_core[slot] += part & _IS_CORE
+            is_sure[slot] |= (part & _IS_PURE) != 0
+        for i in range(n_own):
+            label = own[i]
+            if is_sure[i] or n_core[i] >= enough[label]:
+                known[label, 1] = written
+                held_by[written], held[written], counts[written] = code, label, 0
+                first[written], final[written], last_seen[written] = prompt, prompt, -1
                 written += 1
+            else:
+                known[label, 0] = -1
+        while prompt < last_prompt and codes[prompt] == code:
+            time = times[prompt] if len(times) else NO_TIME
+            for at in range(offsets[prompt], offsets[prompt + 1]):
+                label = parts[numbers[at]] >> _FLAGS
+                if known[label, 0] != code:
+                    continue
+                row = known[label, 1]
+                if last_seen[row] == prompt:
+                    continue
+                if last_seen[row] == -1:
+                    first[row], final[row] = prompt, prompt
+                last_seen[row] = prompt
+                counts[row] += 1
+                if time != NO_TIME:
+                    earliest = times[first[row]]
+                    if earliest == NO_TIME or time < earliest:
+                        first[row] = prompt
+                    if time > times[final[row]]:
+                        final[row] = prompt
+            prompt += 1
     return written
 
 
 def count_holdings(
-    table: PrintTable,
-    shared: SharedPrints,
-    order: PromptOrder,
-    labels: npt.NDArray[np.int32],
-    *,
-    threads: int,
+    prompts: Prompts, labels: npt.NDArray[np.int32], *, threads: int
 ) -> tuple[Holdings, npt.NDArray[np.bool_]]:
     """Count each account's prompts by template.
 
     Parameters
     ----------
-    table : PrintTable
-    shared : SharedPrints
-    order : PromptOrder
+    prompts : Prompts
     labels : ndarray of int32, shape (n prints,)
         The template of each print.
     threads : int
@@ -235,65 +237,72 @@ def count_holdings(
     Holdings
         Only of accounts that hold the template, not just a phrase that it contains: they show a
         fifth of its core prints and, where there are four, at least two, or a print of whose
-        holders nine in ten do.
+        holders 98 % do: a print that more others show is a phrase.
     ndarray of bool, shape (n prints,)
         Core prints: those with at least half as many holders as the widest of their template.
 
     Notes
     -----
-    Prompts are read three times: who shows a print, who is sure to hold its template, and who does
-    for a print that mostly those show. So nothing is kept of what is no holding.
+    Prompts are read twice: for the different prints of each account, and for how often, first and
+    last. What lies between reads the different prints, of which there are far fewer.
     """
     sizes = np.bincount(labels)
-    cuts = _cut_by_account(table.codes, order.rows, _STRETCHES * threads)
-    parts = [order.rows[first:last] for first, last in pairwise(cuts)]
-    times = np.empty(0, np.int64) if table.times_us is None else table.times_us
-    prompts = (shared.offsets, shared.numbers, labels, sizes)
-
-    def count(parts: list[npt.NDArray[np.int64]]) -> _Counts:
-        holders = np.zeros(len(labels), np.int32)
-        totals = np.zeros((len(parts), 3), np.int64)
-        for part, total in zip(parts, totals, strict=True):
-            _count_holders(part, table.codes, *prompts, holders, total)
-        return holders, totals
-
+    cuts = _cut_by_account(prompts.codes, _STRETCHES * threads)
     with ThreadPoolExecutor(threads) as pool:
-        # the stretches of a thread are counted into one array
-        dealt = [parts[start::threads] for start in range(threads)]
-        counted = [*pool.map(count, dealt)]
-        holders = _add_up(holders for holders, _ in counted)
-        totals = np.empty((len(parts), 3), np.int64)
-        for start, (_, part_totals) in enumerate(counted):
-            totals[start::threads] = part_totals
-        del counted
-        widest = np.zeros(len(sizes), np.int32)
+        shown = _find_shown(prompts, cuts, pool)
+        holders = np.bincount(shown.numbers, minlength=len(labels))
+        widest = np.zeros(len(sizes), np.int64)
         np.maximum.at(widest, labels, holders)
         is_core = holders >= _CORE * widest[labels]
         n_core = np.bincount(labels[is_core], minlength=len(sizes))
         enough = np.maximum(np.where(n_core < _LARGE, 1, _MIN_SURE), _MIN_SURE_SHARE * n_core)
-        most = totals.max(axis=0, initial=0)[1:].tolist()
-        known = (times, *prompts, enough, is_core)
-        nothing = np.empty(0, np.int32)
-        is_pure = np.zeros(len(labels), bool)
+        # one look at what lies apart in memory says all about a print
+        parts = (labels << _FLAGS) | is_core
 
-        def count_sure(parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int32]:
+        def count_sure(part: tuple[int, int]) -> npt.NDArray[np.int32]:
             sure = np.zeros(len(labels), np.int32)
-            for part in parts:
-                _find_sure(part, table.codes, *known, is_pure, *most, sure, *[nothing] * 5)
+            _count_sure(*shown, *part, parts, enough, sure)
             return sure
 
-        sure_holders = _add_up(pool.map(count_sure, dealt))
+        # each thread counts into an array of its own
+        shares = np.linspace(0, len(shown.numbers), threads + 1)
+        sure_holders = _add_up(
+            pool.map(count_sure, pairwise(np.searchsorted(shown.starts, shares).tolist()))
+        )
         is_pure = sure_holders >= np.maximum(_MIN_SURE, _MIN_PURITY * holders)
-        del sure_holders, holders
+        parts[is_pure | (sizes[labels] == 1)] |= _IS_PURE
+        del sure_holders, holders, is_pure
+        times = np.empty(0, np.int64) if prompts.times_us is None else prompts.times_us
+        source = (prompts.codes, times, prompts.offsets, prompts.numbers)
 
-        def gather(part: npt.NDArray[np.int64], n: int) -> Holdings:
+        def gather(part: tuple[int, int]) -> Holdings:
+            most = prompts.codes[[part[0], part[1] - 1]] if part[0] < part[1] else [0, -1]
+            n = int(shown.starts[most[1] + 1] - shown.starts[most[0]])
             found = Holdings(*(np.empty(n, np.int32) for _ in Holdings._fields))
-            n = _find_sure(part, table.codes, *known, is_pure, *most, nothing, *found)
+            n = _gather(*shown, *part, parts, enough, *source, *found)
             return Holdings(*(column[:n].copy() for column in found))
 
-        found = [*pool.map(gather, parts, totals[:, 0].tolist())]
+        found = [*pool.map(gather, pairwise(cuts))]
     columns = (np.concatenate(column) for column in zip(*found, strict=True))
     return Holdings(*columns), is_core
+
+
+def _find_shown(prompts: Prompts, cuts: list[int], pool: ThreadPoolExecutor) -> _Shown:
+    """Find the different prints of each account."""
+    starts = np.zeros(int(prompts.codes.max(initial=-1)) + 2, np.int64)
+    n_shown = starts[1:]
+
+    def find(part: tuple[int, int]) -> npt.NDArray[np.int32]:
+        offsets = prompts.offsets[part[0] : part[1] + 1]
+        last_code = np.full(len(prompts.values), -1, np.int32)
+        shown = np.empty(int(offsets[-1] - offsets[0]), np.int32)
+        codes = prompts.codes[slice(*part)]
+        n = _list_shown(codes, offsets, prompts.numbers, last_code, n_shown, shown)
+        return shown[:n].copy()
+
+    numbers = np.concatenate([*pool.map(find, pairwise(cuts))])
+    np.cumsum(n_shown, out=n_shown)
+    return _Shown(numbers, starts)
 
 
 def _add_up(parts: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
@@ -303,10 +312,10 @@ def _add_up(parts: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
     return total
 
 
-def _cut_by_account(codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], n: int) -> list[int]:
-    """Return about `n` places between which all rows of an account lie."""
-    if len(rows) == 0:
+def _cut_by_account(codes: npt.NDArray[np.int32], n: int) -> list[int]:
+    """Return about `n` places between which all prompts of an account lie."""
+    if len(codes) == 0:
         return [0, 0]
-    ends = codes[rows[np.linspace(0, len(rows) - 1, n + 1).astype(np.int64)[1:-1]]]
-    cuts = np.searchsorted(codes[rows], np.unique(ends)).tolist()
-    return [0, *(cut for cut in cuts if cut), len(rows)]
+    ends = codes[np.linspace(0, len(codes) - 1, n + 1).astype(np.int64)[1:-1]]
+    cuts = np.searchsorted(codes, np.unique(ends)).tolist()
+    return [0, *(cut for cut in cuts if cut), len(codes)]

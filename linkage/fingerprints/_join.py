@@ -21,16 +21,16 @@ from scipy.sparse import csgraph
 
 from linkage.errors import InputError
 from linkage.fingerprints import _ties
-from linkage.fingerprints._prints import PrintTable
-from linkage.fingerprints._shared import SharedPrints
+from linkage.fingerprints._order import Prompts
 from linkage.fingerprints.config import FingerprintConfig
 
-__all__ = ["PromptOrder", "join_prints", "order_prompts", "renumber_prints"]
+__all__ = ["join_prints"]
 
 _T = TypeVar("_T")
 
 _ROUNDS: Final = 12
-_SETTLED: Final = 0.001  # share of all places that a round moved, below which it is the last
+_SETTLED: Final = 0.005  # share of all places that a round moved, below which it is the last
+_GROWN: Final = 0.05  # growth of a group by what joined it, beyond which it is another one
 _ROOM: Final = 1 << 18  # pairs that are written at a time
 _MOST_PLACES: Final = (1 << 31) - 1
 _MIN_SPREAD: Final = 0.9  # holders, as a share of those that chance would give
@@ -39,80 +39,14 @@ _MIN_POWER: Final = 8  # prompts by which chance can be told from choice
 _SMALL: Final = 2  # prints of what may be absorbed without that
 
 
-class PromptOrder(NamedTuple):
-    """Prompts with shared prints, account by account."""
-
-    rows: npt.NDArray[np.int64]  # all of them
-    distinct: npt.NDArray[np.int64]  # different texts only, so many an account
-
-
-def order_prompts(
-    table: PrintTable, shared: SharedPrints, config: FingerprintConfig
-) -> PromptOrder:
-    """Sort the prompts that have shared prints by account, then by content.
-
-    Parameters
-    ----------
-    table : PrintTable
-    shared : SharedPrints
-    config : FingerprintConfig
-
-    Returns
-    -------
-    PromptOrder
-        Which of an account's different texts are taken depends on their hashes, not on the order
-        in which they came.
-    """
-    rows = np.flatnonzero(np.diff(shared.offsets))
-    ranks = table.codes[rows].astype(np.uint64) << np.uint64(32) | table.contents[rows]
-    order = np.argsort(ranks)
-    ranks, rows = ranks[order], rows[order]
-    is_new = np.ones(len(ranks), bool)
-    is_new[1:] = ranks[1:] != ranks[:-1]
-    distinct = rows[is_new]
-    codes = table.codes[distinct]
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    rank = np.arange(len(distinct)) - np.repeat(starts, np.diff(starts, append=len(distinct)))
-    return PromptOrder(rows, distinct[rank < config.max_prompts_an_account])
-
-
-def renumber_prints(shared: SharedPrints, order: PromptOrder) -> SharedPrints:
-    """Give prints the numbers in which they come: those of one template lie together then.
-
-    Parameters
-    ----------
-    shared : SharedPrints
-        Its `numbers` are overwritten.
-    order : PromptOrder
-
-    Returns
-    -------
-    SharedPrints
-        The same for any order of the events, for `order` is.
-    """
-    ranks = np.full(len(shared.values), -1, np.int32)
-    _ties.rank_by_appearance(order.rows, shared.offsets, shared.numbers, ranks)
-    values = np.empty_like(shared.values)
-    values[ranks] = shared.values
-    np.take(ranks, shared.numbers, out=shared.numbers, mode="clip")
-    return SharedPrints(values, shared.offsets, shared.numbers)
-
-
 def join_prints(
-    table: PrintTable,
-    shared: SharedPrints,
-    order: PromptOrder,
-    config: FingerprintConfig,
-    *,
-    threads: int,
+    prompts: Prompts, config: FingerprintConfig, *, threads: int
 ) -> npt.NDArray[np.int32]:
     """Give every shared print the number of its template.
 
     Parameters
     ----------
-    table : PrintTable
-    shared : SharedPrints
-    order : PromptOrder
+    prompts : Prompts
     config : FingerprintConfig
     threads : int
 
@@ -127,28 +61,28 @@ def join_prints(
     other within reach, and at least `min_same_holders` of the accounts that hold one hold the
     other, both ways. Then prompts are read again as sequences of groups, until hardly anything
     joins.
-    Only groups that something happened to, or near which something happened, are looked at again.
+    Only groups that grew, or near which one grew, are looked at again.
     """
-    n = len(shared.values)
+    n = len(prompts.values)
     labels = np.arange(n, dtype=np.int32)
     is_looked_at = np.ones(n, bool)
     absorbs = False
-    said = _read_prompts(table, shared, order, threads)
+    said = _read_prompts(prompts, threads)
     for _ in range(_ROUNDS):
         sequence = _index(said, len(is_looked_at), threads)
-        if not is_looked_at.all():
+        if absorbs and not is_looked_at.all():
             has_changed, is_looked_at = is_looked_at, np.zeros(len(is_looked_at), bool)
             _ties.mark_near(sequence.labels, has_changed, is_looked_at)
         low, high = _list_joins(sequence, labels, is_looked_at, config, threads, absorbs=absorbs)
         groups = _connect(low, high, len(is_looked_at))
-        size = np.bincount(groups)
-        is_still = _measure_move(np.diff(sequence.starts), groups) < _SETTLED
-        labels, is_looked_at = groups[labels], size > 1
+        growth, move = _measure_growth(np.diff(sequence.starts), groups)
+        is_still = move < _SETTLED
+        labels, is_looked_at = groups[labels], growth > _GROWN
         if is_still and absorbs:
             break
         if is_still:  # templates take shape before they absorb
             absorbs = True
-            is_looked_at = np.ones(len(size), bool)
+            is_looked_at = np.ones(len(growth), bool)
         del sequence  # the next one needs the room
         said = _relabel(said, groups, threads)
     return labels
@@ -161,12 +95,10 @@ class _Said(NamedTuple):
     codes: npt.NDArray[np.int32]
 
 
-def _read_prompts(
-    table: PrintTable, shared: SharedPrints, order: PromptOrder, threads: int
-) -> _Said:
-    rows = order.distinct
-    room = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(shared.offsets[rows + 1] - shared.offsets[rows] + 1, out=room[1:])
+def _read_prompts(prompts: Prompts, threads: int) -> _Said:
+    taken, offsets = prompts.distinct, prompts.offsets
+    room = np.zeros(len(taken) + 1, np.int64)
+    np.cumsum(offsets[taken + 1] - offsets[taken] + 1, out=room[1:])
     if room[-1] > _MOST_PLACES:
         raise InputError(
             f"prompts share {room[-1]:,} prints, and at most {_MOST_PLACES:,} can be joined; "
@@ -176,10 +108,10 @@ def _read_prompts(
 
     def write(first: int, last: int) -> None:
         part = slice(room[first], room[last])
-        prompts = (rows[first:last], table.codes, shared.offsets, shared.numbers)
-        _ties.write_sequence(*prompts, said.labels[part], said.codes[part])
+        source = (taken[first:last], prompts.codes, offsets, prompts.numbers)
+        _ties.write_sequence(*source, said.labels[part], said.codes[part])
 
-    _in_stretches(write, len(rows), threads, 4 * threads)
+    _in_stretches(write, len(taken), threads, 4 * threads)
     return said
 
 
@@ -340,15 +272,30 @@ def _expect_holders(
     return unsorted
 
 
-def _measure_move(n_places: npt.NDArray[np.int64], groups: npt.NDArray[np.int32]) -> float:
-    """Return the share of all places at which another template stands than before.
+def _measure_growth(
+    n_places: npt.NDArray[np.int64], groups: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return by how much each group is larger than its widest label, and the share that moved.
 
-    Those of a group's widest label count as places where nothing changed.
+    Parameters
+    ----------
+    n_places : ndarray of int64, shape (n labels,)
+    groups : ndarray of int32, shape (n labels,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n groups,)
+        Places of all but the widest label, as a share of those of the widest.
+    float
+        Share of all places at which another group stands than before. Those of a group's widest
+        label count as places where nothing changed.
     """
-    widest = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
+    n_groups = int(groups.max(initial=-1)) + 1
+    widest, total = np.zeros(n_groups, np.int64), np.zeros(n_groups, np.int64)
     np.maximum.at(widest, groups, n_places)
-    total = int(n_places.sum())
-    return (total - int(widest.sum())) / max(total, 1)
+    np.add.at(total, groups, n_places)
+    moved = total - widest
+    return moved / np.maximum(widest, 1), int(moved.sum()) / max(int(total.sum()), 1)
 
 
 def _connect(

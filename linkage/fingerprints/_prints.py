@@ -44,11 +44,10 @@ class Winnower:
         The case's key.
     """
 
-    __slots__ = ("_ascii", "_config", "_low", "_seeds", "_table")
+    __slots__ = ("_ascii", "_config", "_seeds", "_table")
 
     def __init__(self, config: FingerprintConfig, key: bytes) -> None:
         self._config = config
-        self._low = np.uint64(config.kept_share * (2**64 - 1))
         self._seeds = derive_seeds(key)
         self._table = build_fold_table()
         self._ascii = list_ascii_entries(self._table.entries)
@@ -72,7 +71,6 @@ class Winnower:
             self._seeds,
             config.shingle_words * WEIGHT_WORD,
             config.window,
-            self._low,
             config.max_characters,
             prints,
             counts,

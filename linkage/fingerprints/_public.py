@@ -17,7 +17,7 @@ from linkage.fingerprints.config import FingerprintConfig
 
 __all__ = ["find_public", "match_known"]
 
-_SAMPLE: Final = 256  # holders looked at of each template
+_SAMPLE: Final = 64  # holders looked at of each template
 _MIN_RELATED: Final = 0.2  # share of the holders that also share another template ...
 _MIN_LIFT: Final = 10.0  # ... so many times as often as accounts do at large: they are related
 _MIN_KNOWN: Final = 0.5  # share of a template's core prints that a known tool's prompt has
@@ -59,14 +59,18 @@ def find_public(
     is_public = np.zeros(n_labels, bool)
     if len(candidates) == 0:
         return is_public
-    n_held = np.bincount(holdings.codes, minlength=n_accounts)
+    # fewer holders than this are no fifth of those that are looked at; the rest is numbered anew
+    is_wide = holders >= _MIN_RELATED * min(config.public_accounts, _SAMPLE)
+    number = np.cumsum(is_wide, dtype=np.int32) - np.int32(1)
+    is_kept = is_wide[holdings.labels]
+    codes, labels = holdings.codes[is_kept], number[holdings.labels[is_kept]]
+    n_held = np.bincount(codes, minlength=n_accounts)
     starts = np.concatenate([[0], np.cumsum(n_held)]).astype(np.int64)
     held = sparse.csr_array(
-        (np.ones(len(holdings.codes), np.int8), holdings.labels, starts),
-        shape=(n_accounts, n_labels),
+        (np.ones(len(codes), np.int8), labels, starts), shape=(n_accounts, int(is_wide.sum()))
     ).tocsc()
     label_starts, held_by = held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False)
-    usual = _MIN_LIFT * holders / max(n_accounts, 1)
+    usual = _MIN_LIFT * holders[is_wide] / max(n_accounts, 1)
 
     def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         is_alone = np.ones(len(part), np.bool_)
@@ -75,14 +79,15 @@ def find_public(
             label_starts,
             held_by,
             starts,
-            holdings.labels,
+            labels,
             usual,
             is_alone,
         )
         return is_alone
 
     with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(judge, np.array_split(candidates, 4 * threads))
+        numbers = number[candidates].astype(np.int64)
+        parts = pool.map(judge, np.array_split(numbers, 4 * threads))
         is_public[candidates] = np.concatenate([*parts])
     return is_public
 
@@ -110,6 +115,7 @@ def _find_alone(
         first = label_starts[candidate]
         n_holders = label_starts[candidate + 1] - first
         n = min(n_holders, _SAMPLE)
+        least = _MIN_RELATED * n
         for rank in range(n):
             code = holders[first + rank * n_holders // n]
             for at in range(code_starts[code], code_starts[code + 1]):
@@ -118,8 +124,9 @@ def _find_alone(
                     stamps[other] = place
                     counts[other] = 0
                 counts[other] += 1
-                share = counts[other] / n
-                if share >= _MIN_RELATED and share >= usual[other] and other != candidate:
+                if counts[other] < least or other == candidate:
+                    continue
+                if counts[other] >= usual[other] * n:
                     is_alone[place] = False
                     break
             if not is_alone[place]:

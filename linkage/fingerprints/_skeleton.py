@@ -13,10 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit, types
 
-from linkage.fingerprints._join import PromptOrder
-from linkage.fingerprints._prints import PrintTable
+from linkage.fingerprints._order import Prompts
 from linkage.fingerprints._redact import redact
-from linkage.fingerprints._shared import SharedPrints
 
 __all__ = ["SLOT", "Drawn", "draw_skeleton", "draw_skeletons", "pick_examples"]
 
@@ -49,7 +47,7 @@ _U32_IN = types.Array(types.uint32, 1, "C", readonly=True)
     error_model="numpy",
 )
 def _pick(
-    rows: Any,
+    taken: Any,
     codes: Any,
     contents: Any,
     offsets: Any,
@@ -62,8 +60,8 @@ def _pick(
     """Keep, for each label with a slot, the rows that show most of it; ties by their hash."""
     n_examples = picked.shape[1]
     shown = np.zeros(len(picked), np.int64)
-    for place in range(len(rows)):
-        row = rows[place]
+    for n_read in range(len(taken)):
+        row = taken[n_read]
         for turn in range(2):
             for at in range(offsets[row], offsets[row + 1]):
                 slot = slots[labels[numbers[at]]]
@@ -98,9 +96,7 @@ def _pick(
 
 
 def pick_examples(
-    table: PrintTable,
-    shared: SharedPrints,
-    order: PromptOrder,
+    prompts: Prompts,
     labels: npt.NDArray[np.int32],
     wanted: npt.NDArray[np.int64],
     allowed: npt.NDArray[np.int64] | None = None,
@@ -109,60 +105,59 @@ def pick_examples(
 
     Parameters
     ----------
-    table : PrintTable
-    shared : SharedPrints
-    order : PromptOrder
+    prompts : Prompts
     labels : ndarray of int32, shape (n prints,)
     wanted : ndarray of int64, shape (n wanted,)
         Templates.
     allowed : ndarray of int64, optional
-        Sorted rows that may be picked; any by default.
+        Sorted rows (of what was read) that may be picked; any by default.
 
     Returns
     -------
     ndarray of int64, shape (n wanted, 6)
-        Rows of `table`, the best first, each of another account and text; -1 where there are fewer.
+        Places among the prompts, the best first, each of another account and text; -1 where there
+        are fewer.
     """
     slots = np.full(int(labels.max(initial=-1)) + 1, -1, np.int32)
     slots[wanted] = np.arange(len(wanted), dtype=np.int32)
     picked = np.full((len(wanted), _EXAMPLES), -1, np.int64)
     ranks = np.full((len(wanted), _EXAMPLES), -1, np.int64)
-    rows = order.distinct
+    taken = prompts.distinct
     if allowed is not None:
-        rows = rows[np.isin(rows, allowed)]
+        taken = taken[np.isin(prompts.rows[taken], allowed, kind="table")]
     _pick(
-        rows,
-        table.codes,
-        table.contents,
-        shared.offsets,
-        shared.numbers,
+        taken,
+        prompts.codes,
+        prompts.contents,
+        prompts.offsets,
+        prompts.numbers,
         labels,
         slots,
         ranks,
         picked,
     )
-    _pair_singles(picked, rows, table)
+    _pair_singles(picked, taken, prompts)
     return picked
 
 
 def _pair_singles(
-    picked: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], table: PrintTable
+    picked: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], prompts: Prompts
 ) -> None:
     """Give each example that stands alone another account's prompt of the same words, if any.
 
     A skeleton shows what two accounts have in common. From one prompt alone, everything that its
     account wrote would be shown.
     """
+    contents, codes = prompts.contents, prompts.codes
     single = np.flatnonzero((picked[:, 0] >= 0) & (picked[:, 1] < 0))
     alone = picked[single, 0]
-    same = rows[np.isin(table.contents[rows], table.contents[alone])]
-    same = same[np.argsort(table.contents[same], kind="stable")]  # by account within a content
-    contents = table.contents[same]
-    first = np.searchsorted(contents, table.contents[alone], side="left")
-    end = np.searchsorted(contents, table.contents[alone], side="right")
-    for slot, row, low, high in zip(single, alone, first, end, strict=True):
+    same = taken[np.isin(contents[taken], contents[alone])]
+    same = same[np.argsort(contents[same], kind="stable")]  # by account within a content
+    first = np.searchsorted(contents[same], contents[alone], side="left")
+    end = np.searchsorted(contents[same], contents[alone], side="right")
+    for slot, place, low, high in zip(single, alone, first, end, strict=True):
         others = same[low:high]
-        others = others[table.codes[others] != table.codes[row]]
+        others = others[codes[others] != codes[place]]
         if len(others):
             picked[slot, 1] = others[0]
 

@@ -16,7 +16,7 @@ from linkage.fingerprints.config import FingerprintConfig
 
 if TYPE_CHECKING:
     from linkage.fingerprints._holdings import Holdings
-    from linkage.fingerprints._prints import PrintTable
+    from linkage.fingerprints._order import Prompts
     from linkage.fingerprints._skeleton import Drawn
 
 __all__ = ["Templates", "templates"]
@@ -24,7 +24,8 @@ __all__ = ["Templates", "templates"]
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 _AT_ONCE: Final = 1 << 20  # rows that are worked on together
-_EXAMPLES: Final = 3  # of a template in the sample of texts, below which prompts are read again
+_EXAMPLES: Final = 3  # of a template in the sample of texts are enough
+_MOST: Final = 0.9  # share of the templates with enough, below which prompts are read again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ def templates(
     ['a', 'b']
     """
     # the kernels, and with them numba, are loaded when the first prompt comes
-    from linkage.fingerprints import _holdings, _join, _prints, _public, _shared
+    from linkage.fingerprints import _holdings, _join, _order, _prints, _public, _shared
     from linkage.fingerprints._texts import TextSample
 
     if len(key) > 64 or threads < 1:
@@ -176,42 +177,35 @@ def templates(
     table = _prints.collect_prints(
         iterate_batches(batches), winnower, config, threads=threads, sample=sample
     )
-    n_prints = len(table.prints)
     shared = _shared.number_shared_prints(table, threads=threads)
-    # from here on, numbers stand for the prints
-    table = replace(table, prints=_prints.Spool(np.uint64, 0), offsets=np.empty(0, np.int64))
-    n_shared = len(shared.values)
-    order = _join.order_prompts(table, shared, config)
-    shared = _join.renumber_prints(shared, order)
-    labels = _join.join_prints(table, shared, order, config, threads=threads)
-    holdings, is_core = _holdings.count_holdings(table, shared, order, labels, threads=threads)
+    counts = {
+        "prompts": len(table.codes),
+        "prints": len(table.prints),
+        "shared_prints": len(shared.values),
+        **table.dropped,
+    }
+    prompts = _order.sort_prompts(table, shared, config, threads=threads)
+    accounts = table.accounts
+    del table, shared  # numbers in a better order stand for both
+    labels = _join.join_prints(prompts, config, threads=threads)
+    holdings, is_core = _holdings.count_holdings(prompts, labels, threads=threads)
     n_labels = int(labels.max(initial=-1)) + 1
     is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
     if not is_kept.all():
         holdings = holdings.select(is_kept[holdings.labels])
     wanted = _widest(holdings, n_labels, config.max_skeletons)
-    drawn = _draw(batches, sample, (table, shared, order, labels), wanted)
+    drawn = _draw(batches, sample, prompts, labels, wanted)
     texts = _lay_out(drawn, wanted, n_labels, example_characters)
-    names = _name_labels(labels, shared.values, is_core, key)
+    names = _name_labels(labels, prompts.values, is_core, key)
     every_shingle = _prints.Winnower(replace(config, window=1), key)
-    public = _public.match_known(known, every_shingle, shared.values, labels, is_core, n_labels)
-    del (
-        shared,
-        order,
-        labels,
-        is_core,
-        sample,
-    )  # what follows needs the holdings only, and much room
-    public |= _public.find_public(holdings, len(table.accounts), n_labels, config, threads=threads)
+    public = _public.match_known(known, every_shingle, prompts.values, labels, is_core, n_labels)
+    times_us = prompts.times_us
+    del prompts, labels, is_core, sample  # what follows needs the holdings only, and much room
+    public |= _public.find_public(holdings, len(accounts), n_labels, config, threads=threads)
     return Templates(
-        templates=_tabulate_templates(holdings, names, texts, public, table.times_us),
-        _held=_sort_holdings(holdings, names, table),
-        counts={
-            "prompts": len(table.codes),
-            "prints": n_prints,
-            "shared_prints": n_shared,
-            **table.dropped,
-        },
+        templates=_tabulate_templates(holdings, names, texts, public, times_us),
+        _held=_sort_holdings(holdings, names, accounts, times_us),
+        counts=counts,
     )
 
 
@@ -223,7 +217,11 @@ def _widest(holdings: "Holdings", n_labels: int, n: int) -> npt.NDArray[np.int64
 
 
 def _draw(
-    source: Any, sample: Any, found: tuple[Any, Any, Any, Any], wanted: npt.NDArray[np.int64]
+    source: Any,
+    sample: Any,
+    prompts: "Prompts",
+    labels: npt.NDArray[np.int32],
+    wanted: npt.NDArray[np.int64],
 ) -> "list[Drawn]":
     """Draw the skeletons of some templates."""
     from linkage.fingerprints._skeleton import draw_skeletons, pick_examples
@@ -231,12 +229,14 @@ def _draw(
 
     if len(wanted) == 0:
         return []
-    examples, fetch = pick_examples(*found, wanted, sample.rows), sample.fetch
-    has_enough = np.count_nonzero(examples >= 0, axis=1) >= _EXAMPLES
-    if not has_enough.all() and can_be_read_twice(source):
-        examples, fetch = pick_examples(*found, wanted), make_reader(source)
+    picked, fetch = pick_examples(prompts, labels, wanted, sample.rows), sample.fetch
+    has_enough = np.count_nonzero(picked >= 0, axis=1) >= _EXAMPLES
+    if has_enough.mean() < _MOST and not sample.is_whole and can_be_read_twice(source):
+        picked, fetch = pick_examples(prompts, labels, wanted), make_reader(source)
+        examples = np.where(picked >= 0, prompts.rows[picked], -1)
     else:
-        examples = sample.settle(examples, found[0].codes, found[0].contents)
+        keys = prompts.codes.astype(np.uint64) << np.uint64(32) | prompts.contents
+        examples = sample.settle(picked, prompts.rows, keys)
     return list(draw_skeletons(examples, fetch))
 
 
@@ -328,7 +328,10 @@ def _tabulate_templates(
 
 
 def _sort_holdings(
-    holdings: "Holdings", names: npt.NDArray[np.uint64], table: "PrintTable"
+    holdings: "Holdings",
+    names: npt.NDArray[np.uint64],
+    accounts: pa.Array,
+    times_us: npt.NDArray[np.int64] | None,
 ) -> _HeldTemplates:
     """Sort each account's holdings by template, where they lie: they are the largest table."""
     rank = np.empty(len(names), np.int32)
@@ -343,8 +346,8 @@ def _sort_holdings(
     return _HeldTemplates(
         holdings=holdings,
         names=names,
-        accounts=table.accounts,
-        times_us=table.times_us,
+        accounts=accounts,
+        times_us=times_us,
     )
 
 

@@ -18,6 +18,7 @@ __all__ = ["TextSample", "can_be_read_twice", "make_reader"]
 
 _ROWS: Final = 100_000
 _BYTES: Final = 64 << 20
+_EVERY: Final = 1 << 32  # no hash of a text is higher
 _ROOM: Final = 16  # bytes that a text takes beside its letters
 
 
@@ -42,7 +43,7 @@ class TextSample:
     __slots__ = ("_hashes", "_limit", "_n_bytes", "_n_rows", "_rows", "_texts")
 
     def __init__(self) -> None:
-        self._limit = 1 << 32
+        self._limit = _EVERY
         self._rows = [np.empty(0, np.int64)]
         self._hashes = [np.empty(0, np.uint32)]
         self._texts = [pa.array([], pa.large_string())]
@@ -81,6 +82,11 @@ class TextSample:
         self._gather()
         return self._rows[0]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every text that came is in the sample."""
+        return self._limit == _EVERY
+
     def fetch(self, rows: npt.NDArray[np.int64]) -> pa.Array:
         """Return the texts of some rows of the sample."""
         self._gather()
@@ -89,10 +95,10 @@ class TextSample:
     def settle(
         self,
         picked: npt.NDArray[np.int64],
-        codes: npt.NDArray[np.int32],
-        contents: npt.NDArray[np.uint32],
+        rows: npt.NDArray[np.int64],
+        keys: npt.NDArray[np.uint64],
     ) -> npt.NDArray[np.int64]:
-        """Replace rows of the sample by those of the same account and words that sort first.
+        """Return the rows of prompts, or of others of the same account and words that sort first.
 
         Prompts of the same words may differ in case and signs; which of them is picked must not
         depend on the order in which they came.
@@ -100,31 +106,30 @@ class TextSample:
         Parameters
         ----------
         picked : ndarray of int64
-            Rows of the sample; -1 for none.
-        codes : ndarray of int32, shape (n prompts,)
-            Their accounts.
-        contents : ndarray of uint32, shape (n prompts,)
-            The hash of their words, by which the sample was drawn: what agrees is in it together.
+            Places among `rows`, of texts in the sample; -1 for none.
+        rows : ndarray of int64, shape (n,)
+            Where prompts stand in what was read.
+        keys : ndarray of uint64, shape (n,)
+            Their accounts and the hashes of their words, ascending. The sample was drawn by the
+            hashes: what agrees is in it together.
 
         Returns
         -------
         ndarray of int64
+            Rows of the sample; -1 for none.
         """
+        settled = np.full_like(picked, -1)
         is_row = picked >= 0
         if not is_row.any():
-            return picked
-
-        def make_keys(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-            return codes[rows].astype(np.uint64) << np.uint64(32) | contents[rows]
-
-        wanted = make_keys(picked[is_row])
-        rows = self.rows[np.isin(make_keys(self.rows), wanted)]
-        keys = make_keys(rows)
-        table = pa.table({"key": keys, "text": self.fetch(rows)})
+            return settled
+        wanted = keys[picked[is_row]]
+        same = np.flatnonzero(np.isin(keys, wanted))
+        rows, keys = rows[same], keys[same]
+        by_row = np.argsort(rows)
+        table = pa.table({"key": keys[by_row], "text": self.fetch(rows[by_row])})
         order = pc.sort_indices(table, [("key", "ascending"), ("text", "ascending")]).to_numpy()
-        firsts = order[np.searchsorted(keys[order], wanted)]
-        settled = picked.copy()
-        settled[is_row] = rows[firsts]
+        firsts = order[np.searchsorted(keys, wanted)]
+        settled[is_row] = rows[by_row][firsts]
         return settled
 
 

@@ -21,7 +21,6 @@ __all__ = [
     "find_company",
     "index_places",
     "mark_near",
-    "rank_by_appearance",
     "relabel",
     "write_sequence",
 ]
@@ -29,13 +28,14 @@ __all__ = [
 NO_PARENT: Final = -1
 
 _REACH: Final = 8  # a label is compared with the eight before it and the eight after it
-_SAMPLE: Final = 512  # places of a label that are looked at, evenly over its holders
+_SAMPLE: Final = 128  # places of a label that are looked at, evenly over its holders
 BREAK: Final = -1  # stands between two prompts
 _MOST_PROMPTS: Final = 1_023  # of one holder, told apart in the test of chance
 _TOUCHED: Final = 1 << 14  # different neighbours of one label, at most
 _MIN_INSIDE: Final = 0.2  # share of an absorbed label's prompts that show the parent
 _MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the parent
 _MIN_COMMON: Final = 2  # holders that two labels share at least
+_HASH: Final = np.uint32(0x9E3779B1)
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
@@ -63,41 +63,24 @@ class Company(NamedTuple):
 
 
 @njit(
-    types.void(_I64_IN, _I64_IN, _I32_IN, types.int32[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def rank_by_appearance(rows: Any, offsets: Any, numbers: Any, ranks: Any) -> None:
-    """Write the place of each print among all of them, by its first appearance; -1 before."""
-    n = 0
-    for place in range(len(rows)):
-        row = rows[place]
-        for at in range(offsets[row], offsets[row + 1]):
-            if ranks[numbers[at]] < 0:
-                ranks[numbers[at]] = n
-                n += 1
-
-
-@njit(
     types.void(_I64_IN, _I32_IN, _I64_IN, _I32_IN, types.int32[::1], types.int32[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def write_sequence(
-    rows: Any, codes: Any, offsets: Any, numbers: Any, out: Any, out_codes: Any
+    prompts: Any, codes: Any, offsets: Any, numbers: Any, out: Any, out_codes: Any
 ) -> None:
     """Write the prints of some prompts, each of them followed by a break."""
     n = 0
-    for place in range(len(rows)):
-        row = rows[place]
-        for at in range(offsets[row], offsets[row + 1]):
+    for i in range(len(prompts)):
+        prompt = prompts[i]
+        for at in range(offsets[prompt], offsets[prompt + 1]):
             out[n] = numbers[at]
-            out_codes[n] = codes[row]
+            out_codes[n] = codes[prompt]
             n += 1
         out[n] = BREAK
-        out_codes[n] = codes[row]
+        out_codes[n] = codes[prompt]
         n += 1
 
 
@@ -170,12 +153,16 @@ def index_places(
         if first <= label < last:
             at = filled[label - first]
             places[at] = place
+            holders[at] = codes[place]
             filled[label - first] = at + 1
-            # places come account by account
-            target = starts[label] + n_holders[label]
-            if target == starts[label] or holders[target - 1] != codes[place]:
-                holders[target] = codes[place]
-                n_holders[label] += 1
+    for label in range(first, last):  # places come account by account
+        n = starts[label]
+        for at in range(starts[label], starts[label + 1]):
+            code = holders[at]
+            if n == starts[label] or holders[n - 1] != code:
+                holders[n] = code
+                n += 1
+        n_holders[label] = n - starts[label]
 
 
 @njit(
@@ -251,7 +238,7 @@ def _count_common(holders: Any, first: Any, first_end: Any, second: Any, second_
     cache=True,
     error_model="numpy",
 )
-def find_company(  # noqa: PLR0912 - one loop over what lies near
+def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     first: Any,
     last: Any,
     is_looked_at: Any,
@@ -288,9 +275,10 @@ def find_company(  # noqa: PLR0912 - one loop over what lies near
     state : ndarray of int64, shape (2,)
         Written: the number of pairs, and the label before which room ran out.
     """
-    n_labels = len(starts) - 1
-    counts = np.zeros(n_labels, np.int32)
-    stamps = np.full(n_labels, -1, np.int32)
+    # neighbours are counted in a table of their own: it stays in the cache, all labels would not
+    keys = np.full(2 * _TOUCHED, BREAK, np.int32)
+    counts = np.empty(2 * _TOUCHED, np.int32)
+    stamps = np.empty(2 * _TOUCHED, np.int32)
     touched = np.empty(_TOUCHED, np.int32)
     n = 0
     for label in range(first, last):
@@ -303,6 +291,10 @@ def find_company(  # noqa: PLR0912 - one loop over what lies near
         n_own = n_holders[label]
         step = max(1, -(-n_places // _SAMPLE))
         n_touched, n_sampled = 0, 0
+        size = 64
+        while size < len(keys) and size < 4 * _REACH * min(n_places, _SAMPLE):
+            size *= 2
+        mask = np.uint32(size - 1)
         for at in range(starts[label], starts[label + 1], step):
             place = places[at]
             n_sampled += 1
@@ -312,32 +304,39 @@ def find_company(  # noqa: PLR0912 - one loop over what lies near
                     if near < 0 or labels[near] == BREAK:
                         break
                     other = labels[near]
-                    if other == label or stamps[other] == place:
+                    if other == label:
                         continue
-                    stamps[other] = place
-                    if counts[other] == 0:
+                    slot = (np.uint32(other) * _HASH >> np.uint32(12)) & mask
+                    while keys[slot] != other and keys[slot] != BREAK:
+                        slot = (slot + np.uint32(1)) & mask
+                    if keys[slot] == BREAK:
                         if n_touched == _TOUCHED:
                             continue
-                        touched[n_touched] = other
+                        keys[slot], counts[slot], stamps[slot] = other, 0, BREAK
+                        touched[n_touched] = slot
                         n_touched += 1
-                    counts[other] += 1
+                    if stamps[slot] != place:
+                        stamps[slot] = place
+                        counts[slot] += 1
         parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
         for i in range(n_touched):
-            other = touched[i]
-            together = counts[other] / n_sampled
-            counts[other] = 0
+            slot = touched[i]
+            other = keys[slot]
+            keys[slot] = BREAK
+            together = counts[slot] / n_sampled
             n_others = n_holders[other]
-            other_places = starts[other + 1] - starts[other]
             may_join = (
-                together >= min_together
-                and together * n_places >= min_together * other_places
-                and n_others >= min_same * n_own
+                n_others >= min_same * n_own
                 and n_own >= min_same * n_others
+                and together >= min_together
             )
+            if may_join:
+                other_places = starts[other + 1] - starts[other]
+                may_join = together * n_places >= min_together * other_places
             may_absorb = (
                 absorbs
-                and together >= _MIN_INSIDE
                 and n_others > n_own
+                and together >= _MIN_INSIDE
                 and (
                     parent == NO_PARENT
                     or n_others < parent_holders

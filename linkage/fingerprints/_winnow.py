@@ -2,10 +2,15 @@
 """The kernel: UTF-8 bytes in, prints out.
 
 One pass over the bytes decodes, folds, cuts into words, hashes the words, rolls the shingles and
-winnows them (Schleimer, Wilkerson and Aiken, *Winnowing: local algorithms for document
-fingerprinting*, SIGMOD 2003). Shingles with a low hash are kept as well, whatever stands around
-them: where slots and paraphrase change the neighbours, the smallest of a window is another one,
-but a low hash is as low. It reads Arrow's buffers where they lie and releases the GIL.
+thins them out. What is kept depends on the shingle alone, as far as possible: where slots and
+paraphrase change the neighbours, the smallest hash of a window is another one. A shingle is
+*anchored*, and kept, if of its first four pairs of neighbouring words the second has the lowest
+hash (an open syncmer: Edgar, *Syncmers are more sensitive than minimizers for selecting conserved
+k-mers in biological sequences*, PeerJ 2021). That is true of one in four and never of two in a
+row, so that a short common run of words is met more often than by low hashes, which come in heaps.
+Where a whole window has no anchored shingle, its lowest is kept (winnowing: Schleimer, Wilkerson
+and Aiken, *Winnowing: local algorithms for document fingerprinting*, SIGMOD 2003). It reads Arrow's
+buffers where they lie and releases the GIL.
 """
 
 import hashlib
@@ -52,6 +57,8 @@ _NOT_ASCII: Final = 7 << CLASS_SHIFT  # a byte that starts or continues a longer
 _BYTE_PRIME: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2: Final = np.uint64(0x94D049BB133111EB)
+_PAIRS: Final = 4  # pairs of words of which the second anchors a shingle
+_LOW: Final = np.uint64(1 << 62)  # a quarter of all hashes are lower
 
 _BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 _OFFSETS = types.Array(types.int64, 1, "C", readonly=True)
@@ -97,6 +104,29 @@ def _mix(value: Any) -> Any:
     return value ^ (value >> np.uint64(31))
 
 
+@njit(types.boolean(types.uint64[::1], types.int64, types.int64), inline="always")
+def _is_anchored(pairs: Any, head: Any, n_tokens: Any) -> Any:
+    """Tell whether the shingle of so many tokens from the head on is one of those to keep.
+
+    The hash of each pair of tokens lies at the place of the first. A shingle has four pairs where
+    words are words and `shingle_words` is five or more; three or two anchor by what they have, and
+    of one pair, or none, a low hash does. No branches where nobody can guess what they lead to.
+    """
+    mask = _RING - 1
+    second = pairs[(head + 1) & mask]
+    if n_tokens > _PAIRS:
+        return (
+            (second < pairs[head & mask])
+            & (second <= pairs[(head + 2) & mask])
+            & (second <= pairs[(head + 3) & mask])
+        )
+    if n_tokens == _PAIRS:
+        return (second < pairs[head & mask]) & (second <= pairs[(head + 2) & mask])
+    if n_tokens == _PAIRS - 1:
+        return second < pairs[head & mask]
+    return pairs[head & mask] < _LOW
+
+
 @njit(
     types.int64(
         _BYTES,
@@ -108,7 +138,6 @@ def _mix(value: Any) -> Any:
         _U64,
         types.int64,
         types.int64,
-        types.uint64,
         types.int64,
         types.uint64[::1],
         types.int32[::1],
@@ -128,7 +157,6 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
     seeds: Any,
     shingle_weight: Any,
     window: Any,
-    low: Any,
     max_characters: Any,
     prints: Any,
     counts: Any,
@@ -151,9 +179,7 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
     shingle_weight : int
         Weight of a shingle, WEIGHT_WORD a word.
     window : int
-        Shingles a window, up to 64.
-    low : uint64
-        Shingles with a hash below this are kept whatever stands around them.
+        Shingles a window, up to 64. Of a window without anchored shingles the lowest is kept.
     max_characters : int
         Characters read of each text.
     prints : ndarray of uint64
@@ -170,6 +196,7 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
     powers = np.ones(_RING + 1, np.uint64)
     for i in range(_RING):
         powers[i + 1] = powers[i] * multiplier
+    pairs = np.zeros(_RING, np.uint64)
     recent = np.zeros(_WINDOW_RING, np.uint64)
     written = 0
     for row in range(len(starts)):
@@ -184,8 +211,9 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
         expansion, expansion_end = np.int64(0), np.int64(0)
         # the shingle being rolled: the last n_tokens of the ring
         head, n_tokens, weight, rolled = 0, 0, 0, np.uint64(0)
+        previous, last_written = np.uint64(0), np.uint64(0)
         # the window
-        n_shingles, minimum, minimum_at, emitted_at = 0, np.uint64(0), -1, -1
+        n_shingles, n_loose, emitted_at = 0, 0, -1
         is_open = True
         while is_open:
             if held != _NO_CHARACTER:
@@ -302,37 +330,39 @@ def winnow(  # noqa: PLR0912, PLR0915 - one loop, so that state stays in registe
             slot = (head + n_tokens) & (_RING - 1)
             tokens[slot] = token
             weights[slot] = token_weight
+            pair = (previous * multiplier + token) ^ seed_shingle
+            pairs[(slot - 1) & (_RING - 1)] = (pair ^ (pair >> np.uint64(29))) * _MIX_1
+            previous = token
             n_tokens += 1
             weight += token_weight
             rolled = rolled * multiplier + token
             while weight >= shingle_weight:
                 shingle = _mix(rolled ^ seed_shingle) | one
+                is_anchored = _is_anchored(pairs, head, n_tokens)
                 n_tokens -= 1
                 rolled -= tokens[head] * powers[n_tokens]
                 weight -= weights[head]
                 head = (head + 1) & (_RING - 1)
                 recent[n_shingles & (_WINDOW_RING - 1)] = shingle
-                if minimum_at < 0 or shingle <= minimum:
-                    minimum, minimum_at = shingle, n_shingles
-                elif n_shingles - minimum_at >= window:
-                    minimum_at = n_shingles - window + 1
-                    minimum = recent[minimum_at & (_WINDOW_RING - 1)]
-                    for at in range(minimum_at + 1, n_shingles + 1):
-                        candidate = recent[at & (_WINDOW_RING - 1)]
-                        if candidate <= minimum:
-                            minimum, minimum_at = candidate, at
                 n_shingles += 1
-                if shingle < low:  # it comes last: every window before it has been served
-                    if written == first_written or prints[written - 1] != shingle:
-                        prints[written] = shingle
-                        written += 1
-                elif n_shingles >= window and minimum >= low and minimum_at != emitted_at:
-                    if written == first_written or prints[written - 1] != minimum:
+                n_loose = 0 if is_anchored else n_loose + 1
+                prints[written] = shingle
+                if is_anchored & (shingle != last_written):
+                    last_written = shingle
+                    written += 1
+                if n_loose >= window:
+                    minimum, minimum_at = shingle, n_shingles - 1
+                    for at in range(n_shingles - window, n_shingles - 1):
+                        candidate = recent[at & (_WINDOW_RING - 1)]
+                        if candidate < minimum:
+                            minimum, minimum_at = candidate, at
+                    if minimum_at != emitted_at and minimum != last_written:
                         prints[written] = minimum
+                        last_written = minimum
                         written += 1
                     emitted_at = minimum_at
-        if 0 < n_shingles < window and minimum >= low:
-            prints[written] = minimum
+        if n_loose == n_shingles and 0 < n_shingles < window:
+            prints[written] = recent[:n_shingles].min()
             written += 1
         counts[row] = written - first_written
         if position < end:

@@ -10,7 +10,6 @@ __all__ = ["FingerprintConfig"]
 _RANGES: dict[str, tuple[float, float]] = {
     "shingle_words": (2, 12),
     "window": (1, 64),
-    "kept_share": (0.0, 0.5),
     "max_characters": (100, 100_000_000),
     "min_accounts": (2, 1_000_000),
     "min_together": (0.0, 1.0),
@@ -38,8 +37,7 @@ class FingerprintConfig:
     """
 
     shingle_words: int = 5  # words a shingle; 1.6 ideographs or 3 letters of Thai count as a word
-    window: int = 12  # shingles of which the winnowing keeps at least one
-    kept_share: float = 0.2  # of the shingles, kept whatever stands around them: the lowest hashes
+    window: int = 12  # shingles in a row of which at least one is kept
     max_characters: int = 100_000  # read of each prompt; the rest is ignored and counted
     min_accounts: int = 2  # accounts that hold a print, below which it is dropped
     min_together: float = 0.05  # share of the prompts with one print that show the other, to join
