@@ -400,6 +400,12 @@ def test_holdings_come_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch, tmp_
     assert templates(events).templates.equals(found.templates)
 
 
+def test_more_templates_than_can_be_counted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkage.fingerprints._holdings._MOST_LABELS", 1)
+    with pytest.raises(InputError, match="at most 1 can be counted"):
+        templates(make_events())
+
+
 def test_more_places_than_numbers_for_them_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linkage.fingerprints._join._MOST_PLACES", 100)
     with pytest.raises(InputError, match="max_prompts_an_account"):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 
+from linkage.errors import InputError
 from linkage.fingerprints._order import Prompts
 from linkage.fingerprints._source import NO_TIME
 
@@ -24,6 +25,7 @@ _MIN_PURITY: Final = 0.98
 _CORE: Final = 0.5  # a core print has at least so large a share of its template's widest print
 
 _FLAGS: Final = 2  # bits beside a label
+_MOST_LABELS: Final = 1 << (31 - _FLAGS)
 _IS_CORE: Final = 1
 _IS_PURE: Final = 2
 _STRETCHES: Final = 16  # a thread
@@ -241,12 +243,21 @@ def count_holdings(
     ndarray of bool, shape (n prints,)
         Core prints: those with at least half as many holders as the widest of their template.
 
+    Raises
+    ------
+    InputError
+        If there are more than 2^29 templates.
+
     Notes
     -----
     Prompts are read twice: for the different prints of each account, and for how often, first and
     last. What lies between reads the different prints, of which there are far fewer.
     """
     sizes = np.bincount(labels)
+    if len(sizes) > _MOST_LABELS:
+        raise InputError(
+            f"prompts have {len(sizes):,} templates, and at most {_MOST_LABELS:,} can be counted"
+        )
     cuts = _cut_by_account(prompts.codes, _STRETCHES * threads)
     with ThreadPoolExecutor(threads) as pool:
         shown = _find_shown(prompts, cuts, pool)
