@@ -45,8 +45,9 @@ class AccountGraph:
     dependent : tuple of (str, str)
         Pairs of families that the data show to be no independent evidence of each other.
     alone : pandas.DataFrame or None
-        ``account`` (code), ``kind``, ``n``, ``count``: further identifiers of a kind that the
-        account alone holds. They are counted, and have neither code nor edge.
+        ``account`` (code), ``kind`` (categories: `kind_names`), ``n``, ``count``: further
+        identifiers of a kind that the account alone holds. They are counted, and have neither code
+        nor edge.
     """
 
     accounts: pd.DataFrame
@@ -131,9 +132,13 @@ class AccountGraph:
             total,
         )
         if self.alone is not None and len(self.alone):
-            kind = np.searchsorted(self.kind_names, self.alone["kind"])
-            key = self.alone["account"].to_numpy(np.int64) * n_kinds + kind
-            np.add.at(total, key, self.alone[column].to_numpy(np.int64))
+            compile_kernel(_add_alone)(
+                self.alone["account"].to_numpy(),
+                self.alone["kind"].cat.codes.to_numpy(),
+                self.alone[column].to_numpy(),
+                n_kinds,
+                total,
+            )
         return total.reshape(self.n_accounts, n_kinds)
 
     @cached_property
@@ -215,6 +220,12 @@ def _add_by_kind(
         total[account[p] * n_kinds + kind[identifier[p]]] += weights[p]
 
 
+def _add_alone(account: Any, kind: Any, weights: Any, n_kinds: int, total: Any) -> None:
+    """Add up a weight by account and kind; compiled by numba."""
+    for p in range(len(account)):
+        total[account[p] * n_kinds + kind[p]] += weights[p]
+
+
 def find_starts(codes: np.ndarray[Any, Any], n_codes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return where the rows of each code begin, of codes that are sorted.
 
@@ -282,7 +293,9 @@ def build_graph(
 
 
 def _keep_kinds(alone: pd.DataFrame, kinds: pd.Series[str]) -> pd.DataFrame:
-    kept: pd.DataFrame = alone[alone["kind"].isin(kinds.unique())].reset_index(drop=True)
+    """Return what is of the kinds of the graph, numbered as these are."""
+    named = alone["kind"].astype(pd.CategoricalDtype(sorted(kinds.unique())))
+    kept: pd.DataFrame = alone.assign(kind=named)[named.notna()].reset_index(drop=True)
     return kept
 
 

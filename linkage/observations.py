@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkage.config import Config
+from linkage.edges import LATEST, Holders, count_alone, merge_edges, sort_keys
 from linkage.engine import Engine
 from linkage.errors import InputError
 from linkage.groups import (
@@ -25,7 +26,6 @@ from linkage.groups import (
     make_tables,
     number_kinds,
 )
-from linkage.kernels import compile_kernel
 from linkage.prompts import TEMPLATES
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
@@ -48,8 +48,10 @@ Progress = Callable[[str], None]
 TEMPLATE: Final = -2  # in place of a raw kind; -1 is one that is none
 PROMPT_BATCH_ROWS: Final = 8_192  # prompts are long: a batch of them must fit into memory
 
-TIME: Final = pa.timestamp("us")
-LATEST: Final = np.iinfo(np.int64).max
+Ints = np.ndarray[Any, np.dtype[np.int32]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Columns = dict[str, np.ndarray[Any, Any]]
+
 UTC: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -146,8 +148,8 @@ def observe(
         templates, with the columns of `TEMPLATES` at least, and holdings: account_id, template_id,
         count, first_seen, last_seen. Without it, prompts are not read.
     keep_alone : bool, default True
-        Whether to keep prompt fingerprints that one account alone holds, which tie nobody, or to
-        count them only.
+        Whether to keep what one account alone holds, which ties nobody, or to count it only. Of a
+        kind of which nothing is shared, one value is kept in any case.
     progress : callable, optional
         Told in a few words what happens next.
 
@@ -204,9 +206,9 @@ def observe(
         alone, held = hold_fingerprints(engine, readings, kinds, config, fingerprints)
         kept += [] if held is None else [held]
         del fingerprints, held
-    alone = _add_up([alone, others])
     tell("counting edges")
-    tables = _assemble(engine, readings, kinds, config, kept)
+    tables = _assemble(engine, readings, kinds, config, kept, keep_alone=keep_alone)
+    alone = _add_up([tables.pop("alone"), alone, others], kinds)
     tell("looking up what was refused")
     refused = [
         find_refused(engine, reading, kinds, config, with_prompts=i in long_prompts)
@@ -360,11 +362,23 @@ ORDER BY account_ids.code
 """
 
 # Templates of prompts have a number of their own in place of a raw kind.
-IDENTIFIERS: Final = """
-SELECT raw_kind, raw_key, kind, value FROM meanings
+MEANINGS: Final = """
+SELECT raw_kind, raw_key, kind, hash(value) AS key FROM meanings
 UNION ALL
-SELECT DISTINCT {template}, hash(value), {prompt}, value FROM holdings
-ORDER BY kind, value
+SELECT DISTINCT {template}, hash(value), {prompt}, hash(value) FROM holdings
+"""
+
+IDENTIFIERS: Final = """
+WITH known AS (
+    SELECT raw_kind, raw_key, kind, value FROM meanings
+    UNION ALL
+    SELECT DISTINCT {template}, hash(value), {prompt}, value FROM holdings
+)
+SELECT known.kind, known.value, kept_values.code
+FROM known
+JOIN kept_values ON known.raw_kind = kept_values.raw_kind AND known.raw_key = kept_values.raw_key
+    AND known.kind = kept_values.kind
+ORDER BY known.kind, known.value
 """
 
 SEEN: Final = """
@@ -394,70 +408,125 @@ def _number_rows(table: pa.Table) -> pa.Table:
     return table.append_column("code", pa.array(np.arange(len(table), dtype=np.int32)))
 
 
-def _add_up(alone: list[pa.Table]) -> pa.Table:
+def _add_up(alone: list[pa.Table], kinds: list[str]) -> pa.Table:
     """Add up tables of what accounts have alone, and sort them."""
-    summed = (
-        pa.concat_tables(alone)
-        .group_by(["account", "kind"])
-        .aggregate([("n", "sum"), ("count", "sum")])
+    found = pa.concat_tables(table.cast(ALONE) for table in alone).unify_dictionaries()
+    kind = pc.index_in(found.column("kind").cast(pa.string()), pa.array(kinds)).to_numpy()
+    key = found.column("account").to_numpy().astype(np.int64) * len(kinds) + kind
+    order = np.argsort(key, kind="stable")  # which is quick where tables are sorted already
+    key = key[order]
+    begins = np.flatnonzero(np.diff(key, prepend=-1))
+    n, count = (
+        np.add.reduceat(found.column(name).to_numpy()[order], begins) if len(key) else key
+        for name in ("n", "count")
     )
-    named = summed.rename_columns(["account", "kind", "n", "count"]).cast(ALONE)
-    return named.sort_by([("account", "ascending"), ("kind", "ascending")])
+    key = key[begins]
+    return _name_alone((key // len(kinds)).astype(np.int32), key % len(kinds), n, count, kinds)
+
+
+def _name_alone(account: Ints, kind: Any, n: Any, count: Any, kinds: list[str]) -> pa.Table:
+    """Return what accounts have alone as `ALONE`."""
+    names = pa.DictionaryArray.from_arrays(pa.array(kind, pa.int32()), pa.array(kinds, pa.string()))
+    return pa.table([account, names, n, count], schema=ALONE)
 
 
 def _assemble(
-    engine: Engine, readings: list[Reading], kinds: list[str], config: Config, kept: list[Held]
+    engine: Engine,
+    readings: list[Reading],
+    kinds: list[str],
+    config: Config,
+    kept: list[Held],
+    *,
+    keep_alone: bool,
 ) -> dict[str, pa.Table]:
     """Build the tables of the result; fingerprints that are kept are used up."""
     events = list_sources(readings, "events")
     accounts = engine.query(ACCOUNTS.format(events=events))
+    engine.drop("account_rows", "attributes")
     words = {"template": TEMPLATE, "prompt": kinds.index("prompt")}
-    identifiers, codes = _number_identifiers(engine.query(IDENTIFIERS.format(**words)))
-    engine.register("value_codes", codes)
+    meanings = engine.query(MEANINGS.format(**words))
+    kind = meanings.column("kind").to_numpy()
+    holders = Holders.start(kind, meanings.column("key").to_numpy())
+    meanings = _number_rows(meanings.drop_columns("key"))
+    engine.register("value_codes", meanings)
     seen = engine.query(SEEN.format(**words))
     engine.unregister("value_codes")
-    engine.drop("raw", "meanings", "account_rows", "attributes")  # as large as what they became
-    columns = _get_columns(seen)
+    engine.drop("raw")  # as large as what it became
+    parts = [_get_columns(seen)]
     del seen
     if kept:
-        prompts = codes.filter(pc.equal(codes.column("raw_kind"), words["prompt"]))
-        more = _get_held(kept.pop(), prompts)
-        columns = {
-            name: np.concatenate([columns.pop(name), more.pop(name)]) for name in list(columns)
-        }
-    del codes
-    edges = _merge_edges(columns, len(accounts))
+        prompts = meanings.filter(pc.equal(meanings.column("raw_kind"), words["prompt"]))
+        parts.append(_get_held(kept.pop(), prompts))
+        del prompts
+    for part in parts:
+        holders.add(part["account"], part["identifier"])
+    is_kept = holders.find_kept(kind, keep_alone=keep_alone)
+    left = [_set_aside(part, is_kept) for part in parts]
+    alone = _name_alone(*count_alone(_join(left), holders, kind, len(kinds)), kinds)
+    del left
+    engine.register("kept_values", meanings.filter(pa.array(is_kept)))
+    texts = engine.query(IDENTIFIERS.format(**words))
+    engine.unregister("kept_values")
+    engine.drop("meanings")
+    identifiers, code = _number_identifiers(texts, len(meanings))
+    del texts, meanings, holders, is_kept
+    for part in parts:
+        part["identifier"] = code[part["identifier"]]
+    edges = merge_edges(_join(parts), len(accounts))
     engine.unregister("account_ids")
-    identifiers, edges, n_accounts = _drop_unheld(identifiers, edges)
     families = [config.get_kind(kind).family for kind in kinds]
     number = identifiers.column("kind")
+    held = np.bincount(edges.column("identifier").to_numpy(), minlength=len(identifiers))
     named = pa.table(
         {
             "kind": pc.take(pa.array(kinds), number),
             "value": identifiers.column("value"),
             "family": pc.take(pa.array(families), number),
-            "n_accounts": pa.array(n_accounts, pa.int64()),
+            "n_accounts": pa.array(held, pa.int64()),
         }
     )
-    return {"accounts": _mark_utc(accounts), "identifiers": named, "edges": _mark_utc(edges)}
+    return {
+        "accounts": _mark_utc(accounts),
+        "identifiers": named,
+        "edges": _mark_utc(edges),
+        "alone": alone,
+    }
 
 
-def _number_identifiers(meanings: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Return distinct (kind, value), and the code of what each raw value means.
+def _number_identifiers(texts: pa.Table, n_meanings: int) -> tuple[pa.Table, Ints]:
+    """Return distinct (kind, value), and the code of each meaning, -1 of those that are not there.
 
     Parameters
     ----------
-    meanings : pyarrow.Table
-        raw_kind, raw_key, kind, value; sorted by the last two.
+    texts : pyarrow.Table
+        kind, value, code (number of the meaning); sorted by the first two.
+    n_meanings : int
     """
-    kind, value = meanings.column("kind"), meanings.column("value")
-    is_new = np.ones(len(meanings), bool)
-    if len(meanings) > 1:
+    kind, value = texts.column("kind"), texts.column("value")
+    is_new = np.ones(len(texts), bool)
+    if len(texts) > 1:
         differs = [pc.not_equal(column[1:], column[:-1]) for column in (kind, value)]
         is_new[1:] = pc.or_(*differs).to_numpy()
-    code = pa.array((np.cumsum(is_new) - 1).astype(np.int32))
-    codes = meanings.select(["raw_kind", "raw_key"]).append_column("code", code)
-    return meanings.select(["kind", "value"]).filter(pa.array(is_new)), codes
+    code = np.full(n_meanings, -1, np.int32)
+    code[texts.column("code").to_numpy()] = np.cumsum(is_new) - 1
+    return texts.select(["kind", "value"]).filter(pa.array(is_new)), code
+
+
+def _set_aside(part: Columns, is_kept: Flags) -> Columns:
+    """Take rows of what is not kept out of columns, and return them, without their times."""
+    kept = is_kept[part["identifier"]]
+    left = {name: part[name][~kept] for name in ("account", "identifier", "count")}
+    if not kept.all():
+        for name in list(part):
+            part[name] = part[name][kept]
+    return left
+
+
+def _join(parts: list[Columns]) -> Columns:
+    """Put columns of the same names together; they are used up, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
 
 
 def _get_columns(seen: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
@@ -474,11 +543,13 @@ def _get_columns(seen: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
 
 def _get_held(held: Held, codes: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
     """Return the same of fingerprints; ``codes`` are of the raw values of their kind."""
-    key = codes.column("raw_key").to_numpy()
+    key, number = (codes.column(name).to_numpy() for name in ("raw_key", "code"))
+    order = sort_keys(key)  # what is looked up in order is found nearby
+    key, number = key[order], number[order]
     place = np.minimum(np.searchsorted(held.keys, key), len(held.keys) - 1)
     is_held = held.keys[place] == key
     code = np.zeros(len(held.keys), np.int32)
-    code[place[is_held]] = codes.column("code").to_numpy()[is_held]
+    code[place[is_held]] = number[is_held]
     return {
         "account": held.account,
         "identifier": code[held.place],
@@ -486,74 +557,6 @@ def _get_held(held: Held, codes: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
         "first_seen": np.where(held.first_seen == UNKNOWN_TIME, LATEST, held.first_seen),
         "last_seen": held.last_seen,
     }
-
-
-def _merge_edges(seen: dict[str, np.ndarray[Any, Any]], n_accounts: int) -> pa.Table:
-    """Add up the rows of each account and identifier, and sort them.
-
-    Parameters
-    ----------
-    seen : dict of array
-        account, identifier (codes, int32), count, first_seen, last_seen; used up, since there may
-        be so many of them that two copies are too many.
-    n_accounts : int
-    """
-    order = np.empty(len(seen["account"]), np.int32 if len(seen["account"]) < 1 << 31 else np.int64)
-    is_new = compile_kernel(_sort_edges)(seen["account"], seen["identifier"], n_accounts, order)
-    starts = None if is_new.all() else np.flatnonzero(is_new)
-    edges = {}
-    for name, ufunc, unknown in (
-        ("account", np.minimum, None),
-        ("identifier", np.minimum, None),
-        ("count", np.add, None),
-        ("first_seen", np.minimum, LATEST),
-        ("last_seen", np.maximum, UNKNOWN_TIME),
-    ):
-        column = seen.pop(name)[order]
-        if starts is not None:
-            column = ufunc.reduceat(column, starts)
-        edges[name] = pa.array(column)
-        if unknown is not None:
-            mask = column == unknown
-            edges[name] = pa.array(column, mask=mask if mask.any() else None).cast(TIME)
-    return pa.table(edges)
-
-
-def _sort_edges(account: Any, identifier: Any, n_accounts: int, order: Any) -> Any:
-    """Write rows in the order of account and identifier; return which of them begin a pair."""
-    begins = np.zeros(n_accounts + 1, np.int64)
-    for row in range(len(account)):
-        begins[account[row] + 1] += 1
-    begins = np.cumsum(begins)
-    filled = begins[:-1].copy()
-    for row in range(len(account)):
-        order[filled[account[row]]] = row
-        filled[account[row]] += 1
-    is_new = np.ones(len(account), np.bool_)
-    for a in range(n_accounts):
-        begin, end = begins[a], begins[a + 1]
-        rows = order[begin:end].copy()
-        codes = identifier[rows]
-        by_code = np.argsort(codes)
-        for k in range(end - begin):
-            order[begin + k] = rows[by_code[k]]
-            is_new[begin + k] = k == 0 or codes[by_code[k]] != codes[by_code[k - 1]]
-    return is_new
-
-
-def _drop_unheld(
-    identifiers: pa.Table, edges: pa.Table
-) -> tuple[pa.Table, pa.Table, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Drop identifiers that only refused rows had; return how many accounts hold the others."""
-    code = edges.column("identifier").to_numpy()
-    held = np.bincount(code, minlength=len(identifiers))
-    is_held = held > 0
-    if is_held.all():
-        return identifiers, edges, held
-    # Dropping keeps the order, so the edges stay sorted.
-    codes = pa.array((np.cumsum(is_held) - 1).astype(np.int32)[code])
-    edges = edges.set_column(1, "identifier", codes)
-    return identifiers.filter(pa.array(is_held)), edges, held[is_held]
 
 
 def _mark_utc(table: pa.Table) -> pa.Table:

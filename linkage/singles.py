@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linkage.edges import sort_keys
 from linkage.groups import (
     FINGERPRINTS,
     NOTHING,
@@ -53,7 +54,12 @@ Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 Rows = tuple[Any, ...]
 
 ALONE: Final = pa.schema(
-    [("account", pa.int32()), ("kind", pa.string()), ("n", pa.int64()), ("count", pa.int64())]
+    [
+        ("account", pa.int32()),
+        ("kind", pa.dictionary(pa.int32(), pa.string())),
+        ("n", pa.int64()),
+        ("count", pa.int64()),
+    ]
 )
 
 BATCH_ROWS: Final = 262_144
@@ -400,7 +406,7 @@ def _count_piles(
             continue
         first = np.zeros(5, np.int64)
         n_keys, n_rows = compile_kernel(_count_runs)(
-            keys, numbers, seen, np.argsort(keys), known, counts, kept, n_keys, *rows, n_rows, first
+            keys, numbers, seen, sort_keys(keys), known, counts, kept, n_keys, *rows, n_rows, first
         )
         row, *lowest = first.tolist()
         if least is None and lowest[1]:

@@ -26,6 +26,7 @@ LAYER = {
     "readings": 3.2,
     "identifiers": 3.2,
     "groups": 3.3,
+    "edges": 3.35,
     "refusals": 3.4,
     "singles": 3.4,
     "observations": 3.5,

@@ -1,4 +1,4 @@
-"""Fingerprints that one account alone holds are counted, and nothing else changes."""
+"""What one account alone holds is counted, and nothing else changes."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ def make_events(rows):
 
 
 def observe_both(**inputs):
-    """Return what is observed with every fingerprint kept, and with only the shared ones kept."""
+    """Return what is observed with every identifier kept, and with only the shared ones kept."""
     found = []
     for keep_alone in (True, False):
         with Engine(threads=2) as engine:
@@ -43,12 +43,12 @@ def assert_only_singles_went(every, pruned):
     assert (merged["_merge"] == "both").sum() == len(after)
     gone = merged[merged["_merge"] == "left_only"]
     assert (gone["n_accounts"] == 1).all()
-    assert (gone["kind"] == "prompt").all()
-    counted = gone.groupby("account").agg(n=("count", "size"), count=("count", "sum"))
+    counted = gone.groupby(["account", "kind"]).agg(n=("count", "size"), count=("count", "sum"))
     alone = pruned.alone.to_pandas()
-    names = pruned.accounts["account_id"].to_pandas()
-    assert dict(zip(names[alone["account"]], alone["n"], strict=True)) == dict(counted["n"])
-    assert dict(zip(names[alone["account"]], alone["count"], strict=True)) == dict(counted["count"])
+    alone["account"] = pruned.accounts["account_id"].to_pandas()[alone["account"]].to_numpy()
+    expected = counted.reset_index().to_dict("list")
+    assert alone.astype({"kind": str}).to_dict("list") == expected
+    assert set(after["kind"]) == set(before["kind"])
     assert every.rejected.equals(pruned.rejected)
     assert every.accounts.equals(pruned.accounts)
 
@@ -99,6 +99,35 @@ def test_a_kind_of_which_nothing_is_shared_stays_a_kind():
     every, pruned = observe_both(events=make_events([("a", "x"), ("b", "y"), ("b", "z")]))
     assert len(pruned.identifiers) == 1
     assert sum(pruned.alone["n"].to_pylist()) == 2
+    assert_only_singles_went(every, pruned)
+
+
+def test_identifiers_of_every_kind_are_counted_where_nobody_shares_them():
+    rng = np.random.default_rng(8)
+    rows = [(f"a{a}", f"p{p}") for a, p in rng.integers(0, [30, 60], (300, 2))]
+    events = make_events(rows).assign(
+        ip=[f"192.0.2.{i}" for i in rng.integers(0, 90, 300)],
+        device_id=[f"d{i}" for i in rng.integers(0, 500, 300)],
+        user_agent=rng.choice(["x", "y"], 300),
+    )
+    accounts = pd.DataFrame(
+        {"account_id": [f"a{i}" for i in range(30)], "email": [f"{i}@mail.test" for i in range(30)]}
+    )
+    every, pruned = observe_both(events=events, accounts=accounts)
+    kinds = pruned.identifiers["kind"].to_pylist()
+    assert kinds.count("email") == 1  # nothing is shared, and one stands for the kind
+    assert (np.array(kinds) == "device").sum() < every.identifiers.num_rows
+    assert {"device", "email", "ip", "prompt"} <= set(pruned.alone["kind"].to_pylist())
+    assert_only_singles_went(every, pruned)
+
+
+def test_a_value_spelt_in_two_ways_is_one():
+    rows = [("a", "+49 30 1234567"), ("a", "+49301234567"), ("b", "+49 30 7654321"), ("c", None)]
+    accounts = pd.DataFrame(rows, columns=["account_id", "phone"])
+    every, pruned = observe_both(accounts=accounts)
+    assert every.identifiers.num_rows == 2
+    assert pruned.identifiers.num_rows == 1
+    assert [(row["n"], row["count"]) for row in pruned.alone.to_pylist()] in ([(1, 1)], [(1, 2)])
     assert_only_singles_went(every, pruned)
 
 
