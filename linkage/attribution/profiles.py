@@ -37,6 +37,8 @@ MIN_HOLDER_SHARE: Final = 1 / 64  # of an identifier's holders, from which on it
 MIN_MEMBERS: Final = 10  # of a cluster, from which on they are told from the others who hold it
 PRIOR_WEIGHT: Final = 0.5  # of everybody's rate, as if seen in so many times all accounts
 SEARCH_STEPS: Final = 8  # clusters of an identifier passed in the time of searching for one
+MIN_POPULAR: Final = 32  # clusters that use an identifier, from which on their rows are listed
+ROOM_A_ROW: Final = 4  # places in that list for each row of a profile, at most
 LN2: Final = float(np.log(2))
 ALMOST_ONE: Final = 1 - 1e-9
 
@@ -260,6 +262,7 @@ def match_accounts(graph: AccountGraph, edges: Edges, labels: Ints, profiles: Pr
         *lead_to,
         profile_starts,
         profile_cluster,
+        *_list_popular(profile_starts, profile_cluster, n_clusters),
         np.stack([weight[:, says_some] for weight in weighed], axis=2),
         n_clusters,
         labels,
@@ -436,6 +439,31 @@ def _weigh_rows(
     return alone, surprise, joined
 
 
+def _list_popular(
+    starts: Ints, cluster: np.ndarray[Any, np.dtype[np.int32]], n_clusters: int
+) -> tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.int32]]]:
+    """List the rows of popular identifiers by cluster, where they are looked up at once.
+
+    Returns
+    -------
+    popular : array of int32
+        Number of each identifier among the popular ones, -1 of others.
+    rows : array of int32, shape (C, popular)
+        -1 where the cluster does not use the identifier. What is asked for one cluster stands close
+        together, for accounts come by cluster.
+    """
+    n_rows = np.diff(starts)
+    room = ROOM_A_ROW * len(cluster) // max(n_clusters, 1)
+    chosen = np.argsort(-n_rows, kind="stable")[:room]
+    chosen = chosen[n_rows[chosen] >= MIN_POPULAR]
+    popular = np.full(len(n_rows), -1, np.int32)
+    popular[chosen] = np.arange(len(chosen))
+    rows = np.full((n_clusters, len(chosen)), -1, np.int32)
+    number, row = expand(starts[chosen], starts[chosen + 1])
+    rows[cluster[row], number] = row
+    return popular, rows
+
+
 def _count_matches(
     starts: Any, identifiers: Any, lead_starts: Any, lead_cluster: Any, n_clusters: int, labels: Any
 ) -> Any:
@@ -484,6 +512,8 @@ def _match(  # noqa: PLR0912 - one compiled loop
     lead_cluster: Any,
     profile_starts: Any,
     profile_cluster: Any,
+    popular: Any,
+    popular_rows: Any,
     weights: Any,
     n_clusters: int,
     labels: Any,
@@ -523,14 +553,17 @@ def _match(  # noqa: PLR0912 - one compiled loop
             i = identifiers[p]
             low, high = profile_starts[i], profile_starts[i + 1]
             # Thousands of clusters may hold a popular identifier: these are not gone through.
-            few = high - low <= SEARCH_STEPS * n_touched
+            few = high - low <= (SEARCH_STEPS if popular[i] < 0 else 1) * n_touched
             for k in range(high - low if few else n_touched):
                 if few:
                     q, c = low + k, profile_cluster[low + k]
+                elif popular[i] >= 0:
+                    c = touched[k]
+                    q = popular_rows[c, popular[i]]
                 else:
                     c = touched[k]
                     q = low + np.searchsorted(profile_cluster[low:high], c)
-                if q >= high or profile_cluster[q] != c or slot[c] < 0:
+                if q < 0 or q >= high or profile_cluster[q] != c or slot[c] < 0:
                     continue
                 itself, f, s = 1 if c == own else 0, family[i], slot[c]
                 most = weights[itself, q, 1] - tries[f]
