@@ -19,7 +19,7 @@ from linkage.result import TABLES, Result
 from linkage.schema import CASE_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["SCHEMAS", "check_place", "read_case", "read_table", "write_case"]
 
@@ -139,7 +139,7 @@ def check_place(path: str | Path) -> Path:
 
 
 def write_case(
-    result: Result, path: str | Path, *, observations: Iterable[pd.DataFrame] | None = None
+    result: Result, path: str | Path, *, observations: Iterable[pa.Table] | None = None
 ) -> Path:
     """Write a result as a case folder.
 
@@ -148,7 +148,7 @@ def write_case(
     result : Result
     path : str or Path
         The folder; replaced if it is a case already.
-    observations : iterable of pandas.DataFrame, optional
+    observations : iterable of pyarrow.Table, optional
         The table of this name, part by part, where the result does not hold it.
 
     Returns
@@ -174,8 +174,9 @@ def write_case(
     try:
         for name in TABLES:
             frame = getattr(result, name)
-            parts = [frame] if observations is None or name != "observations" else observations
-            _write_table(parts, _choose_schema(name, frame), draft / f"{name}.parquet")
+            schema = _choose_schema(name, frame)
+            parts = observations if name == "observations" and observations else None
+            _write_table(parts or _split(frame, schema), schema, draft / f"{name}.parquet")
         text = json.dumps(result.manifest, indent=2, sort_keys=True, ensure_ascii=False)
         (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
         draft.chmod(0o755)
@@ -187,14 +188,18 @@ def write_case(
     return place
 
 
-def _write_table(parts: Iterable[pd.DataFrame], schema: pa.Schema, file: Path) -> None:
-    """Write a table by groups of rows, so that no second copy of it stands in memory."""
+def _split(frame: pd.DataFrame, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield a table by groups of rows, so that no second copy of it stands in memory."""
+    for start in range(0, max(len(frame), 1), GROUP_ROWS):
+        rows = frame.iloc[start : start + GROUP_ROWS]
+        table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
+        yield table.replace_schema_metadata(None)
+
+
+def _write_table(parts: Iterable[pa.Table], schema: pa.Schema, file: Path) -> None:
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for frame in parts:
-            for start in range(0, max(len(frame), 1), GROUP_ROWS):
-                rows = frame.iloc[start : start + GROUP_ROWS]
-                table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-                writer.write_table(table.replace_schema_metadata(None))
+        for table in parts:
+            writer.write_table(table)
 
 
 def _choose_schema(name: str, frame: pd.DataFrame) -> pa.Schema:

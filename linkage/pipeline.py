@@ -30,6 +30,7 @@ from linkage.evidence import corroborate_edges
 from linkage.graph import AccountGraph, build_graph
 from linkage.hierarchy import find_cells, find_infrastructure
 from linkage.kinds import find_dependent, find_determined, measure_background, tabulate_kinds
+from linkage.memory import release_memory
 from linkage.observations import Observed, SourceInfo, observe
 from linkage.overlaps import count_overlaps, count_tests, expect_overlaps, select_edges
 from linkage.pairs import link_pairs
@@ -196,7 +197,8 @@ def link(
         chosen=_find_chosen(observed.identifiers, settings),
         alone=observed.alone,
     )
-    observed = replace(observed, edges=observed.edges.schema.empty_table())  # the graph has them
+    nothing = {name: getattr(observed, name).schema.empty_table() for name in ("edges", "alone")}
+    observed = replace(observed, **nothing)  # the graph has them
     del edges
     strata = _find_strata(graph, settings.method)
     found = _find_clusters(graph, strata, settings, seed, clock, stages)
@@ -213,8 +215,7 @@ def link(
         del found  # what is named below is as large as all the rest
         tables["observations"] = SCHEMAS["observations"].empty_table().to_pandas()
         if keep_observations:
-            graph = _select_shared(graph)
-            tables["observations"] = _tabulate_observations(graph)
+            tables["observations"] = pa.concat_tables(_stream_observations(graph)).to_pandas()
     result = Result(
         **tables,
         templates=observed.templates.to_pandas(),
@@ -257,6 +258,7 @@ class _Clock:
         self.tell(what)
         start, cpu_start = time.perf_counter(), time.process_time()
         yield
+        release_memory()
         self.seconds[name] = round(time.perf_counter() - start, 3)
         self.stages[name] = {
             "cpu_s": round(time.process_time() - cpu_start, 3),
@@ -675,55 +677,27 @@ def _find_edges(
     return np.searchsorted(key, account * graph.n_identifiers + identifier)
 
 
-def _select_shared(graph: AccountGraph) -> AccountGraph:
-    """Return the graph with the edges to identifiers alone that two or more accounts share."""
-    is_shared = (graph.holders >= 2)[graph.edges["identifier"].to_numpy()]
-    return replace(graph, edges=graph.edges[is_shared])
+def _stream_observations(graph: AccountGraph) -> Iterator[pa.Table]:
+    """Yield the edges to shared identifiers as observations, part by part.
 
-
-def _tabulate_observations(graph: AccountGraph) -> pd.DataFrame:
-    """Return the edges as observations.
-
-    Edges are sorted by codes, and codes are in the order of texts: nothing is left to sort.
+    All their texts never stand in memory. Edges are sorted by codes, and codes are in the order of
+    texts: nothing is left to sort.
     """
-    seen = graph.edges
-    account, identifier = seen["account"].to_numpy(), seen["identifier"].to_numpy()
-    return pd.DataFrame(
-        {
-            "account_id": _name(graph.accounts["account_id"], account),
-            "kind": _name(_list_names(graph, "kind"), graph.kind_codes[identifier]),
-            "value": _name(graph.identifiers["value"], identifier),
-            "family": _name(_list_names(graph, "family"), graph.family_codes[identifier]),
-            "count": seen["count"].to_numpy(),
-            "first_seen": seen["first_seen"].array,
-            "last_seen": seen["last_seen"].array,
-        },
-        copy=False,
-    )
-
-
-def _stream_observations(graph: AccountGraph) -> Iterator[pd.DataFrame]:
-    """Yield the same part by part, so that all their texts never stand in memory."""
-    row = np.flatnonzero((graph.holders >= 2)[graph.edges["identifier"].to_numpy()])
+    names = {name: pa.array(getattr(graph, f"{name}_names")) for name in ("kind", "family")}
+    account, identifier = (graph.edges[name].to_numpy() for name in ("account", "identifier"))
+    texts = pa.array(graph.accounts["account_id"]), pa.array(graph.identifiers["value"])
+    row = np.flatnonzero((graph.holders >= 2)[identifier])
     for begin in range(0, max(len(row), 1), ROWS_NAMED):
-        seen = graph.edges.iloc[row[begin : begin + ROWS_NAMED]]
-        yield _tabulate_observations(replace(graph, edges=seen))
-
-
-def _list_names(graph: AccountGraph, column: str) -> pd.Series[str]:
-    """Return the kinds, or families, in the order of their codes."""
-    names: pd.Series[str] = graph.identifiers[column].drop_duplicates().sort_values()
-    return names
-
-
-def _name(texts: pd.Series[str], codes: np.ndarray[Any, Any]) -> pd.Series[str]:
-    """Return the texts of codes, part by part: there may be too many of them for a second copy."""
-    parts = [
-        pd.Series(texts.array.take(codes[begin : begin + ROWS_NAMED]))
-        for begin in range(0, max(len(codes), 1), ROWS_NAMED)
-    ]
-    named: pd.Series[str] = pd.concat(parts, ignore_index=True)
-    return named
+        part = row[begin : begin + ROWS_NAMED]
+        codes, seen = identifier[part], graph.edges.iloc[part]
+        columns = {
+            "account_id": texts[0].take(pa.array(account[part])),
+            "kind": names["kind"].take(pa.array(graph.kind_codes[codes])),
+            "value": texts[1].take(pa.array(codes)),
+            "family": names["family"].take(pa.array(graph.family_codes[codes])),
+        }
+        columns |= {name: pa.array(seen[name]) for name in ("count", *TIMES)}
+        yield pa.table(columns).cast(SCHEMAS["observations"])
 
 
 def _count(

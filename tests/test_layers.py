@@ -20,6 +20,7 @@ LAYER = {
     "frames": 2.0,
     "graph": 2.0,
     "kernels": 1.9,
+    "memory": 1.9,
     "prompts": 2.0,
     "specificity": 2.0,
     "sources": 3.1,  # the input side is one stage of several modules, in this order
