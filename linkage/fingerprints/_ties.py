@@ -35,6 +35,7 @@ _TOUCHED: Final = 1 << 14  # different neighbours of one label, at most
 _MIN_INSIDE: Final = 0.2  # share of an absorbed label's prompts that show the parent
 _MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the parent
 _MIN_COMMON: Final = 2  # holders that two labels share at least
+_MIN_MET: Final = 2  # prompts in which two labels stand near each other, at least
 _HASH: Final = np.uint32(0x9E3779B1)
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
@@ -323,6 +324,8 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
             slot = touched[i]
             other = keys[slot]
             keys[slot] = BREAK
+            if counts[slot] < _MIN_MET:
+                continue
             together = counts[slot] / n_sampled
             n_others = n_holders[other]
             may_join = (
