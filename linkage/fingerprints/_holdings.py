@@ -14,7 +14,7 @@ from linkage.errors import InputError
 from linkage.fingerprints._order import Prompts
 from linkage.fingerprints._source import NO_TIME
 
-__all__ = ["Holdings", "count_holdings"]
+__all__ = ["Counted", "Holdings", "count_holdings", "cut_by_account"]
 
 # An account is sure to hold a template when it shows so many and so large a share of its core
 # prints. It holds it as well when it shows one print of which nearly all holders are sure.
@@ -32,6 +32,7 @@ _STRETCHES: Final = 16  # a thread
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
+_BOOL_IN = types.Array(types.boolean, 1, "C", readonly=True)
 _F64_IN = types.Array(types.float64, 1, "C", readonly=True)
 
 
@@ -47,6 +48,14 @@ class Holdings(NamedTuple):
     def select(self, is_kept: npt.NDArray[Any] | slice) -> "Holdings":
         """Return some of the rows."""
         return Holdings(*(column[is_kept] for column in self))
+
+
+class Counted(NamedTuple):
+    """Who holds which template, and by which prints it is known."""
+
+    holdings: Holdings
+    n_holders: npt.NDArray[np.int64]  # (n templates,) none, where too few accounts hold it
+    is_core: npt.NDArray[np.bool_]  # (n prints,) half as many holders as its template's widest
 
 
 class _Shown(NamedTuple):
@@ -222,9 +231,33 @@ def _gather(  # noqa: PLR0912, PLR0915 - one loop, account by account
     return written
 
 
+@njit(
+    types.int64(
+        _BOOL_IN,
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+    ),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _drop(is_kept: Any, codes: Any, labels: Any, counts: Any, first: Any, last: Any) -> Any:
+    """Close the gaps that rows of other labels leave; return how many rows there are."""
+    n = 0
+    for row in range(len(labels)):
+        if is_kept[labels[row]]:
+            codes[n], labels[n], counts[n] = codes[row], labels[row], counts[row]
+            first[n], last[n] = first[row], last[row]
+            n += 1
+    return n
+
+
 def count_holdings(
-    prompts: Prompts, labels: npt.NDArray[np.int32], *, threads: int
-) -> tuple[Holdings, npt.NDArray[np.bool_]]:
+    prompts: Prompts, labels: npt.NDArray[np.int32], min_accounts: int, *, threads: int
+) -> Counted:
     """Count each account's prompts by template.
 
     Parameters
@@ -232,16 +265,16 @@ def count_holdings(
     prompts : Prompts
     labels : ndarray of int32, shape (n prints,)
         The template of each print.
+    min_accounts : int
+        Holders, below which a template is held by nobody.
     threads : int
 
     Returns
     -------
-    Holdings
-        Only of accounts that hold the template, not just a phrase that it contains: they show a
-        fifth of its core prints and, where there are four, at least two, or a print of whose
-        holders 98 % do: a print that more others show is a phrase.
-    ndarray of bool, shape (n prints,)
-        Core prints: those with at least half as many holders as the widest of their template.
+    Counted
+        Holdings only of accounts that hold the template, not just a phrase that it contains: they
+        show a fifth of its core prints and, where there are four, at least two, or a print of
+        whose holders 98 % do: a print that more others show is a phrase.
 
     Raises
     ------
@@ -258,7 +291,7 @@ def count_holdings(
         raise InputError(
             f"prompts have {len(sizes):,} templates, and at most {_MOST_LABELS:,} can be counted"
         )
-    cuts = _cut_by_account(prompts.codes, _STRETCHES * threads)
+    cuts = cut_by_account(prompts.codes, _STRETCHES * threads)
     with ThreadPoolExecutor(threads) as pool:
         shown = _find_shown(prompts, cuts, pool)
         holders = np.bincount(shown.numbers, minlength=len(labels))
@@ -286,16 +319,28 @@ def count_holdings(
         times = np.empty(0, np.int64) if prompts.times_us is None else prompts.times_us
         source = (prompts.codes, times, prompts.offsets, prompts.numbers)
 
-        def gather(part: tuple[int, int]) -> Holdings:
-            most = prompts.codes[[part[0], part[1] - 1]] if part[0] < part[1] else [0, -1]
-            n = int(shown.starts[most[1] + 1] - shown.starts[most[0]])
-            found = Holdings(*(np.empty(n, np.int32) for _ in Holdings._fields))
-            n = _gather(*shown, *part, parts, enough, *source, *found)
-            return Holdings(*(column[:n].copy() for column in found))
+        found = Holdings(*(np.empty(len(shown.numbers), np.int32) for _ in Holdings._fields))
 
-        found = [*pool.map(gather, pairwise(cuts))]
-    columns = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Holdings(*columns), is_core
+        def gather(part: tuple[int, int]) -> slice:
+            # an account has at most as many rows as prints that it shows: room for each part
+            most = prompts.codes[[part[0], part[1] - 1]] if part[0] < part[1] else [0, -1]
+            room = slice(int(shown.starts[most[0]]), int(shown.starts[most[1] + 1]))
+            n = _gather(*shown, *part, parts, enough, *source, *found.select(room))
+            return slice(room.start, room.start + n)
+
+        rows = [*pool.map(gather, pairwise(cuts))]
+        n_holders = np.zeros(len(sizes), np.int64)
+        for part in rows:
+            n_holders += np.bincount(found.labels[part], minlength=len(sizes))
+        is_kept = n_holders >= min_accounts
+        n_holders[~is_kept] = 0
+        n_kept = pool.map(lambda part: _drop(is_kept, *found.select(part)), rows)
+        n = 0
+        for part, more in zip(rows, n_kept, strict=True):
+            for column in found:
+                column[n : n + more] = column[part.start : part.start + more]
+            n += more
+    return Counted(found.select(slice(n)), n_holders, is_core)
 
 
 def _find_shown(prompts: Prompts, cuts: list[int], pool: ThreadPoolExecutor) -> _Shown:
@@ -323,7 +368,7 @@ def _add_up(parts: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
     return total
 
 
-def _cut_by_account(codes: npt.NDArray[np.int32], n: int) -> list[int]:
+def cut_by_account(codes: npt.NDArray[np.int32], n: int) -> list[int]:
     """Return about `n` places between which all prompts of an account lie."""
     if len(codes) == 0:
         return [0, 0]

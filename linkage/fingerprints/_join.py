@@ -10,6 +10,7 @@ if it falls on the template's prompts as by chance. What keeps to some of the ho
 than the template does, and stays an identifier of its own.
 """
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, TypeVar
@@ -21,7 +22,7 @@ from scipy.sparse import csgraph
 
 from linkage.errors import InputError
 from linkage.fingerprints import _ties
-from linkage.fingerprints._order import Prompts
+from linkage.fingerprints._order import UNSEEN, Prompts, number_as_they_come
 from linkage.fingerprints.config import FingerprintConfig
 
 __all__ = ["join_prints"]
@@ -36,6 +37,7 @@ _MOST_PLACES: Final = (1 << 31) - 1
 _MIN_SPREAD: Final = 0.9  # holders, as a share of those that chance would give
 _MAX_SURPRISE: Final = 0.001  # probability of so many repetitions by the same holders, by chance
 _MIN_POWER: Final = 8  # prompts by which chance can be told from choice
+_WIDE: Final = 8  # holders of what may absorb labels that it met once
 _SMALL: Final = 2  # prints of what may be absorbed without that
 
 
@@ -143,20 +145,25 @@ def _relabel(said: _Said, groups: npt.NDArray[np.int32], threads: int) -> _Said:
 def _index(said: _Said, n_labels: int, threads: int) -> _ties.Sequence:
     """Find the places and the holders of each label."""
     labels, codes = said
+
+    def count(first: int, last: int) -> npt.NDArray[np.int32]:
+        counts = np.zeros(n_labels, np.int32)
+        _ties.count_places(labels[first:last], counts)
+        return counts
+
     starts = np.zeros(n_labels + 1, np.int64)
-
-    def count(first: int, last: int) -> None:
-        _ties.count_places(labels, first, last, starts[1:])
-
-    _in_stretches(count, n_labels, threads, threads)
-    np.cumsum(starts, out=starts)
+    np.cumsum(sum(_in_stretches(count, len(labels), threads, threads)), out=starts[1:])
     places, holders = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
     n_holders = np.zeros(n_labels, np.int32)
 
     def index(first: int, last: int) -> None:
         _ties.index_places(labels, codes, first, last, starts, places, holders, n_holders)
 
-    _in_stretches(index, n_labels, threads, threads)
+    # each thread reads all places and keeps to its own labels, which stand at equally many
+    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1))
+    cuts[0], cuts[-1] = 0, n_labels
+    with ThreadPoolExecutor(threads) as pool:
+        deque(pool.map(index, cuts[:-1].tolist(), cuts[1:].tolist()), maxlen=0)
     return _ties.Sequence(labels, codes, starts, places, holders, n_holders)
 
 
@@ -200,6 +207,7 @@ def _find_company(
 ) -> _ties.Company:
     """Find the company of the labels, in stretches of labels, in parallel."""
     n_labels = len(is_looked_at)
+    is_wide = sequence.n_holders >= _WIDE
 
     def find(first: int, last: int) -> _ties.Company:
         parents = np.full(last - first, _ties.NO_PARENT, np.int32)
@@ -211,6 +219,7 @@ def _find_company(
                 at,
                 last,
                 is_looked_at,
+                is_wide,
                 absorbs,
                 config.min_together,
                 config.min_same_holders,
@@ -303,9 +312,7 @@ def _connect(
 ) -> npt.NDArray[np.int32]:
     """Return the group of each label that edges make; groups numbered by their smallest label."""
     edges = sparse.coo_array((np.ones(len(low), np.int8), (low, high)), shape=(n, n))
-    _, groups = csgraph.connected_components(edges, directed=False)
-    _, first = np.unique(groups, return_index=True)
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    numbered: npt.NDArray[np.int32] = rank[groups]
+    n_groups, groups = csgraph.connected_components(edges, directed=False)
+    numbered = groups.astype(np.int32, copy=False)
+    number_as_they_come(numbered, np.full(n_groups, UNSEEN, np.int32))
     return numbered

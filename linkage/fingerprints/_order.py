@@ -15,9 +15,9 @@ from linkage.fingerprints._prints import PrintTable
 from linkage.fingerprints._shared import SharedPrints
 from linkage.fingerprints.config import FingerprintConfig
 
-__all__ = ["Prompts", "sort_prompts"]
+__all__ = ["UNSEEN", "Prompts", "number_as_they_come", "sort_prompts"]
 
-_UNSEEN: Final = -1
+UNSEEN: Final = -1
 _STRETCHES: Final = 4  # a thread
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
@@ -81,12 +81,12 @@ def _copy(rows: Any, old_offsets: Any, old_numbers: Any, offsets: Any, numbers: 
 
 
 @njit(types.void(types.int32[::1], types.int32[::1]), nogil=True, cache=True, error_model="numpy")
-def _rank(numbers: Any, ranks: Any) -> None:
-    """Give prints new numbers as they come."""
+def number_as_they_come(numbers: Any, ranks: Any) -> None:
+    """Give prints new numbers as they come, in place; `ranks` is UNSEEN, then each one's number."""
     n = 0
     for at in range(len(numbers)):
         rank = ranks[numbers[at]]
-        if rank == _UNSEEN:
+        if rank == UNSEEN:
             rank = n
             ranks[numbers[at]] = rank
             n += 1
@@ -135,8 +135,8 @@ def sort_prompts(
 
         cuts = np.linspace(0, len(rows), _STRETCHES * threads + 1).astype(np.int64).tolist()
         deque(pool.map(copy, pairwise(cuts)), maxlen=0)
-    ranks = np.full(len(shared.values), _UNSEEN, np.int32)
-    _rank(numbers, ranks)
+    ranks = np.full(len(shared.values), UNSEEN, np.int32)
+    number_as_they_come(numbers, ranks)
     values = np.empty_like(shared.values)
     values[ranks] = shared.values
     return Prompts(

@@ -29,8 +29,8 @@ _F64_IN = types.Array(types.float64, 1, "C", readonly=True)
 
 def find_public(
     holdings: Holdings,
+    n_holders: npt.NDArray[np.int64],
     n_accounts: int,
-    n_labels: int,
     config: FingerprintConfig,
     *,
     threads: int,
@@ -40,27 +40,25 @@ def find_public(
     Parameters
     ----------
     holdings : Holdings
+    n_holders : ndarray of int64, shape (n templates,)
     n_accounts : int
         Accounts in all.
-    n_labels : int
-        Templates in all.
     config : FingerprintConfig
     threads : int
 
     Returns
     -------
-    ndarray of bool, shape (n_labels,)
+    ndarray of bool, shape (n templates,)
         True where at least `public_accounts` hold the template and no other template is held by a
         fifth of them and ten times as often as by accounts at large. It describes what lies in the
         prompts; it is no verdict: one operator's only template looks the same.
     """
-    holders = np.bincount(holdings.labels, minlength=n_labels)
-    candidates = np.flatnonzero(holders >= config.public_accounts)
-    is_public = np.zeros(n_labels, bool)
+    candidates = np.flatnonzero(n_holders >= config.public_accounts)
+    is_public = np.zeros(len(n_holders), bool)
     if len(candidates) == 0:
         return is_public
     # fewer holders than this are no fifth of those that are looked at; the rest is numbered anew
-    is_wide = holders >= _MIN_RELATED * min(config.public_accounts, _SAMPLE)
+    is_wide = n_holders >= _MIN_RELATED * min(config.public_accounts, _SAMPLE)
     number = np.cumsum(is_wide, dtype=np.int32) - np.int32(1)
     is_kept = is_wide[holdings.labels]
     codes, labels = holdings.codes[is_kept], number[holdings.labels[is_kept]]
@@ -70,7 +68,7 @@ def find_public(
         (np.ones(len(codes), np.int8), labels, starts), shape=(n_accounts, int(is_wide.sum()))
     ).tocsc()
     label_starts, held_by = held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False)
-    usual = _MIN_LIFT * holders[is_wide] / max(n_accounts, 1)
+    usual = _MIN_LIFT * n_holders[is_wide] / max(n_accounts, 1)
 
     def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         is_alone = np.ones(len(part), np.bool_)

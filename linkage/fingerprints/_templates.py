@@ -1,9 +1,7 @@
 """Prompts in, templates and their holders out."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,19 +9,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from linkage.errors import ConfigError
-from linkage.fingerprints._source import NO_TIME, iterate_batches
+from linkage.fingerprints._source import iterate_batches
 from linkage.fingerprints.config import FingerprintConfig
 
 if TYPE_CHECKING:
-    from linkage.fingerprints._holdings import Holdings
     from linkage.fingerprints._order import Prompts
     from linkage.fingerprints._skeleton import Drawn
+    from linkage.fingerprints._tables import HeldTemplates
 
 __all__ = ["Templates", "templates"]
 
-_TIME: Final = pa.timestamp("us", tz="UTC")
-_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
-_AT_ONCE: Final = 1 << 20  # rows that are worked on together
 _EXAMPLES: Final = 3  # of a template in the sample of texts are enough
 _MOST: Final = 0.9  # share of the templates with enough, below which prompts are read again
 
@@ -34,7 +29,7 @@ class Templates:
 
     templates: pa.Table  # one row a template
     counts: dict[str, int]  # prompts and prints read and shared; rows dropped or cut, by reason
-    _held: "_HeldTemplates" = field(repr=False)
+    _held: "HeldTemplates" = field(repr=False)
 
     @property
     def holdings(self) -> pa.Table:
@@ -64,43 +59,7 @@ class Templates:
         pyarrow.RecordBatch
             account_id (of the type that came), template_id, count, first_seen, last_seen.
         """
-        for start in range(0, self.n_holdings, rows):
-            yield self._held.make_batch(start, start + rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HeldTemplates:
-    """Holdings as numbers, sorted by account and template."""
-
-    holdings: "Holdings"
-    names: npt.NDArray[np.uint64]  # of each label
-    accounts: pa.Array  # of each code
-    times_us: npt.NDArray[np.int64] | None
-
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema(
-            [
-                ("account_id", self.accounts.type),
-                ("template_id", pa.string()),
-                ("count", pa.int64()),
-                ("first_seen", _TIME),
-                ("last_seen", _TIME),
-            ]
-        )
-
-    def make_batch(self, start: int, stop: int) -> pa.RecordBatch:
-        part = self.holdings.select(slice(start, stop))
-        return pa.record_batch(
-            [
-                self.accounts.take(pa.array(part.codes)),
-                _spell(self.names[part.labels]),
-                part.counts.astype(np.int64),
-                _make_times(_look_up(self.times_us, part.first)),
-                _make_times(_look_up(self.times_us, part.last)),
-            ],
-            schema=self.schema,
-        )
+        yield from self._held.iterate(rows)
 
 
 def templates(
@@ -165,7 +124,16 @@ def templates(
     ['a', 'b']
     """
     # the kernels, and with them numba, are loaded when the first prompt comes
-    from linkage.fingerprints import _holdings, _join, _order, _prints, _public, _shared
+    from linkage.fingerprints import (
+        _holdings,
+        _join,
+        _names,
+        _order,
+        _prints,
+        _public,
+        _shared,
+        _tables,
+    )
     from linkage.fingerprints._texts import TextSample
 
     if len(key) > 64 or threads < 1:
@@ -188,32 +156,37 @@ def templates(
     accounts = table.accounts
     del table, shared  # numbers in a better order stand for both
     labels = _join.join_prints(prompts, config, threads=threads)
-    holdings, is_core = _holdings.count_holdings(prompts, labels, threads=threads)
-    n_labels = int(labels.max(initial=-1)) + 1
-    is_kept = np.bincount(holdings.labels, minlength=n_labels) >= config.min_accounts
-    if not is_kept.all():
-        holdings = holdings.select(is_kept[holdings.labels])
-    wanted = _widest(holdings, n_labels, config.max_skeletons)
+    holdings, n_holders, is_core = _holdings.count_holdings(
+        prompts, labels, config.min_accounts, threads=threads
+    )
+    wanted = _widest(n_holders, config.max_skeletons)
     drawn = _draw(batches, sample, prompts, labels, wanted)
-    texts = _lay_out(drawn, wanted, n_labels, example_characters)
-    names = _name_labels(labels, prompts.values, is_core, key)
+    texts = _lay_out(drawn, wanted, len(n_holders), example_characters)
+    names = _names.name_templates(labels, prompts.values, is_core, key)
     every_shingle = _prints.Winnower(replace(config, window=1), key)
-    public = _public.match_known(known, every_shingle, prompts.values, labels, is_core, n_labels)
+    public = _public.match_known(
+        known, every_shingle, prompts.values, labels, is_core, len(n_holders)
+    )
     times_us = prompts.times_us
     del prompts, labels, is_core, sample  # what follows needs the holdings only, and much room
-    public |= _public.find_public(holdings, len(accounts), n_labels, config, threads=threads)
+    public |= _public.find_public(holdings, n_holders, len(accounts), config, threads=threads)
+    order = np.argsort(names)
+    _tables.sort_holdings(holdings, order, threads=threads)
     return Templates(
-        templates=_tabulate_templates(holdings, names, texts, public, times_us),
-        _held=_sort_holdings(holdings, names, accounts, times_us),
+        templates=_tables.tabulate_templates(
+            holdings, n_holders, names, order, texts, public, times_us, threads=threads
+        ),
+        _held=_tables.HeldTemplates(
+            holdings=holdings, names=names, accounts=accounts, times_us=times_us
+        ),
         counts=counts,
     )
 
 
-def _widest(holdings: "Holdings", n_labels: int, n: int) -> npt.NDArray[np.int64]:
+def _widest(n_holders: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
     """Return the `n` templates with the most holders; of equals, those with the smaller prints."""
-    holders = np.bincount(holdings.labels, minlength=n_labels)
-    order = np.argsort(-holders, kind="stable")[:n]
-    return np.sort(order[holders[order] > 0])
+    order = np.argsort(-n_holders, kind="stable")[:n]
+    return np.sort(order[n_holders[order] > 0])
 
 
 def _draw(
@@ -242,135 +215,16 @@ def _draw(
 
 def _lay_out(
     drawn: "list[Drawn]", wanted: npt.NDArray[np.int64], n_labels: int, example_characters: int
-) -> dict[str, npt.NDArray[np.object_]]:
+) -> dict[str, pa.Array]:
     """Return the columns of text, by label."""
-    skeleton = np.full(n_labels, None, object)
-    skeleton[wanted] = [one.skeleton for one in drawn]
+    place = np.full(n_labels, -1, np.int64)
+    place[wanted] = np.arange(len(wanted))
+    places = pa.array(place, mask=place < 0)
+    skeletons = pa.array([one.skeleton for one in drawn], pa.string())
     if not example_characters:
-        return {"skeleton": skeleton}
-    example = np.full(n_labels, None, object)
-    example[wanted] = [
-        None if one.example is None else one.example[:example_characters] for one in drawn
-    ]
-    return {"skeleton": skeleton, "example": example}
-
-
-def _name_labels(
-    labels: npt.NDArray[np.int32],
-    values: npt.NDArray[np.uint64],
-    is_core: npt.NDArray[np.bool_],
-    key: bytes,
-) -> npt.NDArray[np.uint64]:
-    """Name each template after its smallest core print, hashed with the case's key.
-
-    A template keeps its name while its core keeps that print, whatever else comes and goes.
-    """
-    smallest = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
-    np.minimum.at(smallest, labels[is_core], values[is_core])
-    keyed = hashlib.blake2b(digest_size=8, key=key, person=b"linkage template")
-
-    def digest(value: bytes) -> bytes:
-        named = keyed.copy()
-        named.update(value)
-        return named.digest()
-
-    names = np.empty(len(smallest), np.uint64)
-    for start in range(0, len(names), _AT_ONCE):  # an object a digest, for so many at a time
-        octets = smallest[start : start + _AT_ONCE].astype("<u8").tobytes()
-        digests = b"".join(digest(octets[at : at + 8]) for at in range(0, len(octets), 8))
-        names[start : start + _AT_ONCE] = np.frombuffer(digests, ">u8")
-    return names
-
-
-def _spell(names: npt.NDArray[np.uint64]) -> pa.Array:
-    """Return names as text: a t and 16 hexadecimal digits, in the order of the numbers."""
-    letters = np.empty((len(names), 17), np.uint8)
-    letters[:, 0] = ord("t")
-    octets = names.astype(">u8").view(np.uint8).reshape(-1, 8)
-    letters[:, 1::2] = _HEX[octets >> 4]
-    letters[:, 2::2] = _HEX[octets & 15]
-    offsets = np.arange(0, letters.size + 1, 17, dtype=np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(names), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
-    )
-
-
-def _tabulate_templates(
-    holdings: "Holdings",
-    names: npt.NDArray[np.uint64],
-    texts: dict[str, npt.NDArray[np.object_]],
-    public: npt.NDArray[np.bool_],
-    times_us: npt.NDArray[np.int64] | None,
-) -> pa.Table:
-    n = len(names)
-    n_accounts = np.bincount(holdings.labels, minlength=n)
-    n_prompts = np.zeros(n, np.int64)
-    np.add.at(n_prompts, holdings.labels, holdings.counts)
-    kept = np.flatnonzero(n_accounts)
-    kept = kept[np.argsort(names[kept])]
-    first, last = _find_spans(holdings, times_us, n)
-    return pa.table(
-        {
-            "template_id": _spell(names[kept]),
-            "skeleton": pa.array(texts["skeleton"][kept].tolist(), pa.string()),
-            "n_accounts": n_accounts[kept].astype(np.int64),
-            "n_prompts": n_prompts[kept],
-            "public": public[kept],
-            "first_seen": _make_times(first[kept]),
-            "last_seen": _make_times(last[kept]),
-        }
-        | {
-            name: pa.array(column[kept].tolist(), pa.string())
-            for name, column in texts.items()
-            if name != "skeleton"
-        }
-    )
-
-
-def _sort_holdings(
-    holdings: "Holdings",
-    names: npt.NDArray[np.uint64],
-    accounts: pa.Array,
-    times_us: npt.NDArray[np.int64] | None,
-) -> _HeldTemplates:
-    """Sort each account's holdings by template, where they lie: they are the largest table."""
-    rank = np.empty(len(names), np.int32)
-    rank[np.argsort(names)] = np.arange(len(names), dtype=np.int32)
-    codes = holdings.codes
-    cuts = np.unique(np.searchsorted(codes, codes[::_AT_ONCE])).tolist()
-    for first, last in pairwise([*cuts, len(codes)]):
-        part = holdings.select(slice(first, last))
-        order = np.lexsort((rank[part.labels], part.codes))
-        for column in part:
-            column[:] = column[order]
-    return _HeldTemplates(
-        holdings=holdings,
-        names=names,
-        accounts=accounts,
-        times_us=times_us,
-    )
-
-
-def _look_up(
-    times_us: npt.NDArray[np.int64] | None, rows: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
-    return np.full(len(rows), NO_TIME) if times_us is None else times_us[rows]
-
-
-def _make_times(times_us: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(times_us, pa.int64(), mask=times_us == NO_TIME).cast(_TIME)
-
-
-def _find_spans(
-    holdings: "Holdings", times_us: npt.NDArray[np.int64] | None, n: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first and the last known time of each label, NO_TIME where none is known."""
-    latest = np.iinfo(np.int64).max
-    first, last = np.full(n, latest), np.full(n, NO_TIME)
-    for start in range(0, len(holdings.codes), _AT_ONCE):
-        part = holdings.select(slice(start, start + _AT_ONCE))
-        times = _look_up(times_us, part.first)
-        np.minimum.at(first, part.labels, np.where(times == NO_TIME, latest, times))
-        np.maximum.at(last, part.labels, _look_up(times_us, part.last))
-    first[first == latest] = NO_TIME
-    return first, last
+        return {"skeleton": skeletons.take(places)}
+    examples = [None if one.example is None else one.example[:example_characters] for one in drawn]
+    return {
+        "skeleton": skeletons.take(places),
+        "example": pa.array(examples, pa.string()).take(places),
+    }

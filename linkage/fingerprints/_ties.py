@@ -109,17 +109,16 @@ def relabel(labels: Any, codes: Any, groups: Any) -> Any:
 
 
 @njit(
-    types.void(_I32_IN, types.int64, types.int64, types.int64[::1]),
+    types.void(_I32_IN, types.int32[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def count_places(labels: Any, first: Any, last: Any, counts: Any) -> None:
-    """Count the places of the labels first..last."""
+def count_places(labels: Any, counts: Any) -> None:
+    """Count the places of each label."""
     for place in range(len(labels)):
-        label = labels[place]
-        if first <= label < last:
-            counts[label] += 1
+        if labels[place] != BREAK:
+            counts[labels[place]] += 1
 
 
 @njit(
@@ -222,6 +221,7 @@ def _count_common(holders: Any, first: Any, first_end: Any, second: Any, second_
         types.int64,
         types.int64,
         _BOOL_IN,
+        _BOOL_IN,
         types.boolean,
         types.float64,
         types.float64,
@@ -243,6 +243,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     first: Any,
     last: Any,
     is_looked_at: Any,
+    is_wide: Any,
     absorbs: Any,
     min_together: Any,
     min_same: Any,
@@ -262,6 +263,9 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     ----------
     first, last : int
     is_looked_at : ndarray of bool, shape (n labels,)
+    is_wide : ndarray of bool, shape (n labels,)
+        Of two labels that met once, the nearest wide one may absorb the other: paraphrase and
+        slots leave other words each time. Other labels that met once met by chance.
     absorbs : bool
         Look for parents too.
     min_together, min_same : float
@@ -280,6 +284,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     keys = np.full(2 * _TOUCHED, BREAK, np.int32)
     counts = np.empty(2 * _TOUCHED, np.int32)
     stamps = np.empty(2 * _TOUCHED, np.int32)
+    is_next = np.empty(2 * _TOUCHED, np.bool_)  # the nearest wide one, on some side somewhere
     touched = np.empty(_TOUCHED, np.int32)
     n = 0
     for label in range(first, last):
@@ -300,6 +305,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
             place = places[at]
             n_sampled += 1
             for direction in (-1, 1):
+                seeks = absorbs
                 for distance in range(1, _REACH + 1):
                     near = place + direction * distance
                     if near < 0 or labels[near] == BREAK:
@@ -314,22 +320,28 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
                         if n_touched == _TOUCHED:
                             continue
                         keys[slot], counts[slot], stamps[slot] = other, 0, BREAK
+                        is_next[slot] = False
                         touched[n_touched] = slot
                         n_touched += 1
                     if stamps[slot] != place:
                         stamps[slot] = place
                         counts[slot] += 1
+                    if seeks and is_wide[other]:
+                        is_next[slot] = True
+                        seeks = False
         parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
         for i in range(n_touched):
             slot = touched[i]
             other = keys[slot]
             keys[slot] = BREAK
-            if counts[slot] < _MIN_MET:
+            is_met = counts[slot] >= _MIN_MET
+            if not (is_met or is_next[slot]):
                 continue
             together = counts[slot] / n_sampled
             n_others = n_holders[other]
             may_join = (
-                n_others >= min_same * n_own
+                is_met
+                and n_others >= min_same * n_own
                 and n_own >= min_same * n_others
                 and together >= min_together
             )
