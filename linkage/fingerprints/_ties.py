@@ -36,6 +36,8 @@ _MIN_INSIDE: Final = 0.2  # share of an absorbed label's prompts that show the p
 _MIN_INSIDE_HOLDERS: Final = 0.9  # share of its holders that hold the parent
 _MIN_COMMON: Final = 2  # holders that two labels share at least
 _MIN_MET: Final = 2  # prompts in which two labels stand near each other, at least
+_AHEAD: Final = 16  # labels whose places are read at once
+_MUCH_LONGER: Final = 8  # times as many holders
 _HASH: Final = np.uint32(0x9E3779B1)
 
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
@@ -187,33 +189,88 @@ def mark_near(labels: Any, has_changed: Any, is_near: Any) -> None:
 
 
 @njit(
-    types.int64(_I32_IN, types.int64, types.int64, types.int64, types.int64),
+    types.int64(_I32_IN, types.int64, types.int64, types.int64, types.int32),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _count_common(holders: Any, first: Any, first_end: Any, second: Any, second_end: Any) -> Any:
-    """Count what two sorted stretches share: walk the shorter, gallop through the longer."""
+def _find_place(holders: Any, low: Any, high: Any, guess: Any, code: Any) -> Any:
+    """Return the first place in low..high whose holder is not below `code`: stride from a guess."""
+    stride = 1
+    if holders[guess] < code:
+        low = guess + 1
+        while low + stride < high and holders[low + stride] < code:
+            low += stride + 1
+            stride *= 2
+        high = min(low + stride, high)
+    else:
+        high = guess
+        while high - stride >= low and holders[high - stride] >= code:
+            high -= stride
+            stride *= 2
+        low = max(high - stride + 1, low)
+    while low < high:
+        middle = (low + high) // 2
+        if holders[middle] < code:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(
+    types.int64(_I32_IN, types.int64, types.int64, types.int64, types.int64, types.int64),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _count_common(
+    holders: Any, first: Any, first_end: Any, second: Any, second_end: Any, needed: Any
+) -> Any:
+    """Count what two sorted stretches share, or some number below `needed` if it is that few.
+
+    The shorter one is walked. Accounts are numbered by name, which says nothing of what they hold:
+    in a much longer one, an account is looked for where it would stand were all evenly spread.
+    """
     if first_end - first > second_end - second:
         first, first_end, second, second_end = second, second_end, first, first_end
     common = 0
     for at in range(first, first_end):
-        code = holders[at]
-        stride = 1
-        while second + stride < second_end and holders[second + stride] < code:
-            second += stride
-            stride *= 2
-        high = min(second + stride, second_end)
-        while second < high:
-            middle = (second + high) // 2
-            if holders[middle] < code:
-                second = middle + 1
-            else:
-                high = middle
-        if second == second_end:
+        if second == second_end or common + (first_end - at) < needed:
             break
-        common += holders[second] == code
+        code = holders[at]
+        guess = second
+        if second_end - second > _MUCH_LONGER * (first_end - at):
+            low, high = np.int64(holders[second]), np.int64(holders[second_end - 1])
+            if code > high:
+                continue
+            if code > low:
+                guess += (code - low) * (second_end - 1 - second) // (high - low)
+        second = _find_place(holders, second, second_end, guess, code)
+        common += second < second_end and holders[second] == code
     return common
+
+
+@njit(
+    types.int32(types.int64, types.int64, _BOOL_IN, _I32_IN, _I64_IN, _I32_IN),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _touch(first: Any, last: Any, is_looked_at: Any, labels: Any, starts: Any, places: Any) -> Any:
+    """Read around the places of some labels, so that they are at hand when they are looked at.
+
+    Memory answers many questions in the time of one, if none waits for the other's answer.
+    """
+    seen = np.int32(0)
+    for label in range(first, last):
+        if is_looked_at[label]:
+            step = max(1, -(-(starts[label + 1] - starts[label]) // _SAMPLE))
+            for at in range(starts[label], starts[label + 1], step):
+                place = places[at]
+                seen ^= labels[max(place - _REACH, 0)]
+                seen ^= labels[min(place + _REACH, len(labels) - 1)]
+    return seen
 
 
 @njit(
@@ -286,8 +343,15 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     stamps = np.empty(2 * _TOUCHED, np.int32)
     is_next = np.empty(2 * _TOUCHED, np.bool_)  # the nearest wide one, on some side somewhere
     touched = np.empty(_TOUCHED, np.int32)
+    candidates = np.empty(_TOUCHED, np.int32)
+    met = np.empty(_TOUCHED, np.int32)
+    others_holders = np.empty(_TOUCHED, np.int32)
     n = 0
     for label in range(first, last):
+        if label % _AHEAD == 0 or label == first:
+            touched[0] = _touch(
+                label, min(label + _AHEAD, last), is_looked_at, labels, starts, places
+            )
         if not is_looked_at[label]:
             continue
         if n + _TOUCHED > len(join_label):
@@ -329,18 +393,35 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
                     if seeks and is_wide[other]:
                         is_next[slot] = True
                         seeks = False
-        parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
+        n_candidates = 0
         for i in range(n_touched):
             slot = touched[i]
-            other = keys[slot]
+            candidates[n_candidates], met[n_candidates] = keys[slot], counts[slot]
+            n_candidates += counts[slot] >= _MIN_MET or is_next[slot]
             keys[slot] = BREAK
-            is_met = counts[slot] >= _MIN_MET
-            if not (is_met or is_next[slot]):
-                continue
-            together = counts[slot] / n_sampled
-            n_others = n_holders[other]
+        for i in range(n_candidates):  # looked up one after the other, they wait together
+            others_holders[i] = n_holders[candidates[i]]
+        n_kept = 0
+        for i in range(n_candidates):
+            n_others = others_holders[i]
+            together = met[i] / n_sampled
             may_join = (
-                is_met
+                met[i] >= _MIN_MET
+                and n_others >= min_same * n_own
+                and n_own >= min_same * n_others
+                and together >= min_together
+            )
+            may_absorb = absorbs and n_others > n_own and together >= _MIN_INSIDE
+            if may_join or may_absorb:
+                candidates[n_kept], met[n_kept] = candidates[i], met[i]
+                others_holders[n_kept] = n_others
+                n_kept += 1
+        parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
+        for i in range(n_kept):
+            other, n_others = candidates[i], others_holders[i]
+            together = met[i] / n_sampled
+            may_join = (
+                met[i] >= _MIN_MET
                 and n_others >= min_same * n_own
                 and n_own >= min_same * n_others
                 and together >= min_together
@@ -360,12 +441,16 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
             )
             if not may_join and not may_absorb:
                 continue
+            needed = _MIN_INSIDE_HOLDERS * n_own
+            if may_join:
+                needed = min(needed, min_same * max(n_own, n_others))
             common = _count_common(
                 holders,
                 starts[label],
                 starts[label] + n_own,
                 starts[other],
                 starts[other] + n_others,
+                np.int64(np.ceil(needed)),
             )
             if common < _MIN_COMMON:
                 continue
