@@ -21,6 +21,7 @@ from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_e
 from linkage.fingerprints.config import FingerprintConfig
 
 _MEGABYTE: Final = 1 << 20
+_AT_ONCE: Final = 1 << 22  # accounts that are numbered together
 
 __all__ = ["AccountCodes", "PrintTable", "Spool", "Winnower", "collect_prints"]
 
@@ -149,11 +150,12 @@ class Spool:
 class AccountCodes:
     """Numbers accounts in the order of their values and keeps the type in which they came."""
 
-    __slots__ = ("_codes", "_parts", "type")
+    __slots__ = ("_names", "_parts", "_waiting", "type")
 
     def __init__(self) -> None:
         self.type: pa.DataType | None = None
-        self._codes: dict[str, int] = {}
+        self._names = pa.array([], pa.string())  # in the order in which they came
+        self._waiting: list[pa.Array] = []
         self._parts: list[npt.NDArray[np.int64]] = []
 
     def append(self, accounts: pa.Array) -> None:
@@ -166,6 +168,8 @@ class AccountCodes:
         """
         if self.type is None:
             self.type = accounts.type
+            if not pa.types.is_integer(accounts.type):
+                self._names = pa.array([], accounts.type)
         if accounts.type != self.type:
             raise SchemaError(
                 f"account_id came as {self.type} and then as {accounts.type}; cast it to one type"
@@ -173,24 +177,36 @@ class AccountCodes:
         if pa.types.is_integer(accounts.type):
             self._parts.append(accounts.to_numpy(zero_copy_only=False).astype(np.int64))
             return
-        encoded = pc.dictionary_encode(accounts)
-        codes = self._codes
-        new = [codes.setdefault(value, len(codes)) for value in encoded.dictionary.to_pylist()]
-        self._parts.append(np.array(new, np.int64)[encoded.indices.to_numpy()])
+        self._waiting.append(accounts)
+        if sum(map(len, self._waiting)) >= _AT_ONCE:
+            self._number()
+
+    def _number(self) -> None:
+        """Give numbers to the accounts that wait: names are looked up once for all of them."""
+        rows = pa.chunked_array(self._waiting, self.type).combine_chunks().dictionary_encode()
+        self._waiting = []
+        names = rows.dictionary
+        numbers = pc.index_in(names, value_set=self._names)
+        new = names.filter(numbers.is_null())
+        places = numbers.fill_null(-1).to_numpy().astype(np.int64)
+        places[places < 0] = len(self._names) + np.arange(len(new))
+        self._names = pa.concat_arrays([self._names, new])
+        self._parts.append(places[rows.indices.to_numpy()])
 
     def finish(self) -> tuple[npt.NDArray[np.int32], pa.Array]:
         """Return the code of every row and the accounts in code order (sorted)."""
+        if self._waiting:
+            self._number()
         raw = np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
         self._parts = []
         kind = self.type if self.type is not None else pa.string()
         if pa.types.is_integer(kind):
             values, codes = _rank_integers(raw)
             return codes, pa.array(values).cast(kind)
-        names = pa.array(list(self._codes), kind)
-        order = pc.array_sort_indices(names).to_numpy()
+        order = pc.array_sort_indices(self._names).to_numpy()
         rank = np.empty(len(order), np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
-        return rank[raw], names.take(pa.array(order))
+        return rank[raw], self._names.take(pa.array(order))
 
 
 def _rank_integers(
