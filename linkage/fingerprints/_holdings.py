@@ -80,10 +80,10 @@ def _list_shown(
     prints, by account.
     """
     written = 0
-    for prompt in range(len(codes)):
-        code = codes[prompt]
+    for text in range(len(codes)):
+        code = codes[text]
         before = written
-        for at in range(offsets[prompt], offsets[prompt + 1]):
+        for at in range(offsets[text], offsets[text + 1]):
             number = numbers[at]
             if last_code[number] != code:
                 last_code[number] = code
@@ -141,6 +141,7 @@ def _count_sure(
         _I32_IN,
         _I64_IN,
         _I64_IN,
+        _I64_IN,
         _I32_IN,
         types.int32[::1],
         types.int32[::1],
@@ -155,12 +156,13 @@ def _count_sure(
 def _gather(  # noqa: PLR0912, PLR0915 - one loop, account by account
     shown: Any,
     starts: Any,
-    prompt: Any,
-    last_prompt: Any,
+    text: Any,
+    last_text: Any,
     parts: Any,
     enough: Any,
     codes: Any,
     times: Any,
+    firsts: Any,
     offsets: Any,
     numbers: Any,
     held_by: Any,
@@ -171,23 +173,23 @@ def _gather(  # noqa: PLR0912, PLR0915 - one loop, account by account
 ) -> Any:
     """Write the templates that each account is sure to hold; return how many rows there are.
 
-    The prompts from `prompt` to `last_prompt` are all that their accounts wrote.
+    The texts from `text` to `last_text` are all that their accounts wrote.
     """
     known = np.full((len(enough), 2), -1, np.int32)  # the account that came last, and where
     most = 0
-    at_prompt = prompt
-    while at_prompt < last_prompt:
-        code = codes[at_prompt]
+    at_text = text
+    while at_text < last_text:
+        code = codes[at_text]
         most = max(most, starts[code + 1] - starts[code])
-        while at_prompt < last_prompt and codes[at_prompt] == code:
-            at_prompt += 1
+        while at_text < last_text and codes[at_text] == code:
+            at_text += 1
     own = np.empty(most, np.int32)  # templates, and what is known of each
     n_core = np.empty(most, np.int32)
     is_sure = np.empty(most, np.bool_)
-    last_seen = np.empty(len(held), np.int32)  # the prompt that was counted last, by row
+    last_seen = np.empty(len(held), np.int32)  # the text that was counted last, by row
     written = 0
-    while prompt < last_prompt:
-        code = codes[prompt]
+    while text < last_text:
+        code = codes[text]
         n_own = 0
         for at in range(starts[code], starts[code + 1]):
             part = parts[shown[at]]
@@ -204,30 +206,38 @@ def _gather(  # noqa: PLR0912, PLR0915 - one loop, account by account
             if is_sure[i] or n_core[i] >= enough[label]:
                 known[label, 1] = written
                 held_by[written], held[written], counts[written] = code, label, 0
-                first[written], final[written], last_seen[written] = prompt, prompt, -1
+                last_seen[written] = -1
                 written += 1
             else:
                 known[label, 0] = -1
-        while prompt < last_prompt and codes[prompt] == code:
-            time = times[prompt] if len(times) else NO_TIME
-            for at in range(offsets[prompt], offsets[prompt + 1]):
+        while text < last_text and codes[text] == code:
+            earliest, latest = np.int64(NO_TIME), np.int64(NO_TIME)
+            earliest_at = latest_at = firsts[text]
+            if len(times):
+                for prompt in range(firsts[text], firsts[text + 1]):
+                    time = times[prompt]
+                    if time != NO_TIME and (earliest == NO_TIME or time < earliest):
+                        earliest, earliest_at = time, prompt
+                    if time > latest:
+                        latest, latest_at = time, prompt
+            for at in range(offsets[text], offsets[text + 1]):
                 label = parts[numbers[at]] >> _FLAGS
                 if known[label, 0] != code:
                     continue
                 row = known[label, 1]
-                if last_seen[row] == prompt:
+                if last_seen[row] == text:
                     continue
                 if last_seen[row] == -1:
-                    first[row], final[row] = prompt, prompt
-                last_seen[row] = prompt
-                counts[row] += 1
-                if time != NO_TIME:
-                    earliest = times[first[row]]
-                    if earliest == NO_TIME or time < earliest:
-                        first[row] = prompt
-                    if time > times[final[row]]:
-                        final[row] = prompt
-            prompt += 1
+                    first[row], final[row] = earliest_at, latest_at
+                last_seen[row] = text
+                counts[row] += firsts[text + 1] - firsts[text]
+                if earliest != NO_TIME:
+                    known_first = times[first[row]]
+                    if known_first == NO_TIME or earliest < known_first:
+                        first[row] = earliest_at
+                    if latest > times[final[row]]:
+                        final[row] = latest_at
+            text += 1
     return written
 
 
@@ -283,7 +293,7 @@ def count_holdings(
 
     Notes
     -----
-    Prompts are read twice: for the different prints of each account, and for how often, first and
+    Texts are read twice: for the different prints of each account, and for how often, first and
     last. What lies between reads the different prints, of which there are far fewer.
     """
     sizes = np.bincount(labels)
@@ -317,7 +327,7 @@ def count_holdings(
         parts[is_pure | (sizes[labels] == 1)] |= _IS_PURE
         del sure_holders, holders, is_pure
         times = np.empty(0, np.int64) if prompts.times_us is None else prompts.times_us
-        source = (prompts.codes, times, prompts.offsets, prompts.numbers)
+        source = (prompts.codes, times, prompts.firsts, prompts.offsets, prompts.numbers)
 
         found = Holdings(*(np.empty(len(shown.numbers), np.int32) for _ in Holdings._fields))
 
@@ -369,7 +379,7 @@ def _add_up(parts: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
 
 
 def cut_by_account(codes: npt.NDArray[np.int32], n: int) -> list[int]:
-    """Return about `n` places between which all prompts of an account lie."""
+    """Return about `n` places between which all that is of one account lies."""
     if len(codes) == 0:
         return [0, 0]
     ends = codes[np.linspace(0, len(codes) - 1, n + 1).astype(np.int64)[1:-1]]

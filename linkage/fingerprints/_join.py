@@ -98,7 +98,7 @@ class _Said(NamedTuple):
 
 
 def _read_prompts(prompts: Prompts, threads: int) -> _Said:
-    taken, offsets = prompts.distinct, prompts.offsets
+    taken, offsets = prompts.taken, prompts.offsets
     room = np.zeros(len(taken) + 1, np.int64)
     np.cumsum(offsets[taken + 1] - offsets[taken] + 1, out=room[1:])
     if room[-1] > _MOST_PLACES:

@@ -26,16 +26,21 @@ _U32_IN = types.Array(types.uint32, 1, "C", readonly=True)
 
 
 class Prompts(NamedTuple):
-    """Prompts with shared prints, account by account and an account's by content."""
+    """Prompts with shared prints: an account's texts, and the prompts in which each was sent.
 
-    rows: npt.NDArray[np.int64]  # (n,) where each stands in what was read
-    codes: npt.NDArray[np.int32]  # (n,) the account
-    contents: npt.NDArray[np.uint32]  # (n,)
-    times_us: npt.NDArray[np.int64] | None  # (n,) NO_TIME where unknown
-    offsets: npt.NDArray[np.int64]  # (n + 1,) into numbers
+    Texts of the same words are one text: they have the same prints, which are kept once. They are
+    ordered by account and within an account by content, which is a hash of the words.
+    """
+
+    rows: npt.NDArray[np.int64]  # (n prompts,) where each stands in what was read, text by text
+    times_us: npt.NDArray[np.int64] | None  # (n prompts,) NO_TIME where unknown
+    firsts: npt.NDArray[np.int64]  # (n texts + 1,) into prompts
+    codes: npt.NDArray[np.int32]  # (n texts,) the account
+    contents: npt.NDArray[np.uint32]  # (n texts,)
+    offsets: npt.NDArray[np.int64]  # (n texts + 1,) into numbers
     numbers: npt.NDArray[np.int32]  # of their prints, in the order of the text
     values: npt.NDArray[np.uint64]  # (n prints,) the print of each number
-    distinct: npt.NDArray[np.int64]  # places of different texts, so many an account, ascending
+    taken: npt.NDArray[np.int64]  # texts by which prints may join: so many an account
 
 
 @njit(
@@ -122,42 +127,39 @@ def sort_prompts(
         cuts = np.searchsorted(starts, np.linspace(0, len(keys), _STRETCHES * threads + 1)).tolist()
         deque(pool.map(partial(_sort, starts), cuts[:-1], cuts[1:], repeat(keys)), maxlen=0)
         rows = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        contents = (keys >> np.uint64(32)).astype(np.uint32)
-        codes = np.repeat(np.arange(n_codes, dtype=np.int32), np.diff(starts))
-        del keys
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(lengths[rows], out=offsets[1:])
-        numbers = np.empty_like(shared.numbers)
+        is_first = np.ones(len(keys) + 1, bool)
+        keys >>= np.uint64(32)
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:-1])
+        is_first[starts] = True
+        firsts = np.flatnonzero(is_first)
+        contents = keys[firsts[:-1]].astype(np.uint32)
+        del keys, is_first
+        n_texts = np.diff(np.searchsorted(firsts, starts))
+        codes = np.repeat(np.arange(n_codes, dtype=np.int32), n_texts)
+        sources = rows[firsts[:-1]]
+        offsets = np.zeros(len(sources) + 1, np.int64)
+        np.cumsum(lengths[sources], out=offsets[1:])
+        numbers = np.empty(offsets[-1], np.int32)
 
         def copy(cut: tuple[int, int]) -> None:
             part = slice(*cut)
-            _copy(rows[part], shared.offsets, shared.numbers, offsets[part], numbers)
+            _copy(sources[part], shared.offsets, shared.numbers, offsets[part], numbers)
 
-        cuts = np.linspace(0, len(rows), _STRETCHES * threads + 1).astype(np.int64).tolist()
+        cuts = np.linspace(0, len(sources), _STRETCHES * threads + 1).astype(np.int64).tolist()
         deque(pool.map(copy, pairwise(cuts)), maxlen=0)
     ranks = np.full(len(shared.values), UNSEEN, np.int32)
     number_as_they_come(numbers, ranks)
     values = np.empty_like(shared.values)
     values[ranks] = shared.values
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(n_texts) - n_texts, n_texts)
     return Prompts(
         rows=rows,
+        times_us=None if table.times_us is None else table.times_us[rows],
+        firsts=firsts,
         codes=codes,
         contents=contents,
-        times_us=None if table.times_us is None else table.times_us[rows],
         offsets=offsets,
         numbers=numbers,
         values=values,
-        distinct=_take_distinct(codes, contents, config.max_prompts_an_account),
+        taken=np.flatnonzero(place < config.max_prompts_an_account),  # those of lowest hash
     )
-
-
-def _take_distinct(
-    codes: npt.NDArray[np.int32], contents: npt.NDArray[np.uint32], n: int
-) -> npt.NDArray[np.int64]:
-    """Return the places of at most n different texts of each account: those of lowest hash."""
-    is_new = np.ones(len(codes), bool)
-    is_new[1:] = (codes[1:] != codes[:-1]) | (contents[1:] != contents[:-1])
-    distinct = np.flatnonzero(is_new)
-    starts = np.flatnonzero(np.diff(codes[distinct], prepend=-1))
-    rank = np.arange(len(distinct)) - np.repeat(starts, np.diff(starts, append=len(distinct)))
-    return distinct[rank < n]

@@ -57,7 +57,7 @@ def _pick(
     ranks: Any,
     picked: Any,
 ) -> None:
-    """Keep, for each label with a slot, the rows that show most of it; ties by their hash."""
+    """Keep, for each label with a slot, the texts that show most of it; ties by their hash."""
     n_examples = picked.shape[1]
     shown = np.zeros(len(picked), np.int64)
     for n_read in range(len(taken)):
@@ -101,7 +101,7 @@ def pick_examples(
     wanted: npt.NDArray[np.int64],
     allowed: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Pick prompts that show each of some templates well.
+    """Pick texts that show each of some templates well.
 
     Parameters
     ----------
@@ -110,21 +110,21 @@ def pick_examples(
     wanted : ndarray of int64, shape (n wanted,)
         Templates.
     allowed : ndarray of int64, optional
-        Sorted rows (of what was read) that may be picked; any by default.
+        Sorted rows of what was read: only texts sent there may be picked; any by default.
 
     Returns
     -------
     ndarray of int64, shape (n wanted, 6)
-        Places among the prompts, the best first, each of another account and text; -1 where there
-        are fewer.
+        Texts, the best first, each of another account and other words; -1 where there are fewer.
     """
     slots = np.full(int(labels.max(initial=-1)) + 1, -1, np.int32)
     slots[wanted] = np.arange(len(wanted), dtype=np.int32)
     picked = np.full((len(wanted), _EXAMPLES), -1, np.int64)
     ranks = np.full((len(wanted), _EXAMPLES), -1, np.int64)
-    taken = prompts.distinct
+    taken = prompts.taken
     if allowed is not None:
-        taken = taken[np.isin(prompts.rows[taken], allowed, kind="table")]
+        rows = prompts.rows[prompts.firsts[taken]]
+        taken = taken[np.isin(rows, allowed, kind="table")]
     _pick(
         taken,
         prompts.codes,
@@ -143,7 +143,7 @@ def pick_examples(
 def _pair_singles(
     picked: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], prompts: Prompts
 ) -> None:
-    """Give each example that stands alone another account's prompt of the same words, if any.
+    """Give each example that stands alone another account's text of the same words, if any.
 
     A skeleton shows what two accounts have in common. From one prompt alone, everything that its
     account wrote would be shown.

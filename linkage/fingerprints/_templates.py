@@ -206,10 +206,9 @@ def _draw(
     has_enough = np.count_nonzero(picked >= 0, axis=1) >= _EXAMPLES
     if has_enough.mean() < _MOST and not sample.is_whole and can_be_read_twice(source):
         picked, fetch = pick_examples(prompts, labels, wanted), make_reader(source)
-        examples = np.where(picked >= 0, prompts.rows[picked], -1)
+        examples = np.where(picked >= 0, prompts.rows[prompts.firsts[picked]], -1)
     else:
-        keys = prompts.codes.astype(np.uint64) << np.uint64(32) | prompts.contents
-        examples = sample.settle(picked, prompts.rows, keys)
+        examples = sample.settle(picked, prompts.rows, prompts.firsts)
     return list(draw_skeletons(examples, fetch))
 
 

@@ -96,22 +96,22 @@ class TextSample:
         self,
         picked: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int64],
-        keys: npt.NDArray[np.uint64],
+        firsts: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.int64]:
-        """Return the rows of prompts, or of others of the same account and words that sort first.
+        """Return the rows in which texts were sent.
 
-        Prompts of the same words may differ in case and signs; which of them is picked must not
-        depend on the order in which they came.
+        Prompts of the same words may differ in case and signs; which of them is shown must not
+        depend on the order in which they came. It is the one that sorts first.
 
         Parameters
         ----------
         picked : ndarray of int64
-            Places among `rows`, of texts in the sample; -1 for none.
-        rows : ndarray of int64, shape (n,)
-            Where prompts stand in what was read.
-        keys : ndarray of uint64, shape (n,)
-            Their accounts and the hashes of their words, ascending. The sample was drawn by the
-            hashes: what agrees is in it together.
+            Texts; -1 for none. The sample was drawn by the hashes of their words: all prompts of
+            a text are in it, or none.
+        rows : ndarray of int64, shape (n prompts,)
+            Where each prompt stands in what was read, text by text.
+        firsts : ndarray of int64, shape (n texts + 1,)
+            Where each text begins in `rows`.
 
         Returns
         -------
@@ -119,17 +119,16 @@ class TextSample:
             Rows of the sample; -1 for none.
         """
         settled = np.full_like(picked, -1)
-        is_row = picked >= 0
-        if not is_row.any():
-            return settled
-        wanted = keys[picked[is_row]]
-        same = np.flatnonzero(np.isin(keys, wanted))
-        rows, keys = rows[same], keys[same]
+        is_text = picked >= 0
+        wanted, which = np.unique(picked[is_text], return_inverse=True)
+        n_sent = firsts[wanted + 1] - firsts[wanted]
+        text = np.repeat(np.arange(len(wanted)), n_sent)
+        ahead = np.cumsum(n_sent) - n_sent
+        rows = rows[np.arange(len(text)) + (firsts[wanted] - ahead)[text]]
         by_row = np.argsort(rows)
-        table = pa.table({"key": keys[by_row], "text": self.fetch(rows[by_row])})
-        order = pc.sort_indices(table, [("key", "ascending"), ("text", "ascending")]).to_numpy()
-        firsts = order[np.searchsorted(keys, wanted)]
-        settled[is_row] = rows[by_row][firsts]
+        sent = pa.table({"text": text[by_row], "letters": self.fetch(rows[by_row])})
+        order = pc.sort_indices(sent, [("text", "ascending"), ("letters", "ascending")]).to_numpy()
+        settled[is_text] = rows[by_row][order[ahead]][which]
         return settled
 
 
