@@ -1,7 +1,7 @@
 # mypy: disable-error-code="untyped-decorator"
 """Who used which template: how often, first and last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -116,18 +116,25 @@ def _count_sure(
     enough: Any,
     sure_holders: Any,
 ) -> None:
-    """Count, for each print, the accounts first..last that show it and enough of its template."""
+    """Count, for each print, the accounts first..last that show it and enough of its template.
+
+    Prints that are all of their template are left out: to show one is to show enough.
+    """
     known = np.full((len(enough), 2), -1, np.int32)  # the account that came last, its core prints
     for code in range(first, last):
         for at in range(starts[code], starts[code + 1]):
             part = parts[shown[at]]
+            if part & _IS_PURE:
+                continue
             label = part >> _FLAGS
             if known[label, 0] != code:
                 known[label, 0], known[label, 1] = code, 0
             known[label, 1] += part & _IS_CORE
         for at in range(starts[code], starts[code + 1]):
-            label = parts[shown[at]] >> _FLAGS
-            sure_holders[shown[at]] += known[label, 1] >= enough[label]
+            part = parts[shown[at]]
+            if not part & _IS_PURE:
+                label = part >> _FLAGS
+                sure_holders[shown[at]] += known[label, 1] >= enough[label]
 
 
 @njit(
@@ -304,7 +311,7 @@ def count_holdings(
     cuts = cut_by_account(prompts.codes, _STRETCHES * threads)
     with ThreadPoolExecutor(threads) as pool:
         shown = _find_shown(prompts, cuts, pool)
-        holders = np.bincount(shown.numbers, minlength=len(labels))
+        holders = _count(np.array_split(shown.numbers, len(cuts)), len(labels), pool)
         widest = np.zeros(len(sizes), np.int64)
         np.maximum.at(widest, labels, holders)
         is_core = holders >= _CORE * widest[labels]
@@ -312,6 +319,7 @@ def count_holdings(
         enough = np.maximum(np.where(n_core < _LARGE, 1, _MIN_SURE), _MIN_SURE_SHARE * n_core)
         # one look at what lies apart in memory says all about a print
         parts = (labels << _FLAGS) | is_core
+        parts[sizes[labels] == 1] |= _IS_PURE
 
         def count_sure(part: tuple[int, int]) -> npt.NDArray[np.int32]:
             sure = np.zeros(len(labels), np.int32)
@@ -324,7 +332,7 @@ def count_holdings(
             pool.map(count_sure, pairwise(np.searchsorted(shown.starts, shares).tolist()))
         )
         is_pure = sure_holders >= np.maximum(_MIN_SURE, _MIN_PURITY * holders)
-        parts[is_pure | (sizes[labels] == 1)] |= _IS_PURE
+        parts[is_pure] |= _IS_PURE
         del sure_holders, holders, is_pure
         times = np.empty(0, np.int64) if prompts.times_us is None else prompts.times_us
         source = (prompts.codes, times, prompts.firsts, prompts.offsets, prompts.numbers)
@@ -339,18 +347,27 @@ def count_holdings(
             return slice(room.start, room.start + n)
 
         rows = [*pool.map(gather, pairwise(cuts))]
-        n_holders = np.zeros(len(sizes), np.int64)
-        for part in rows:
-            n_holders += np.bincount(found.labels[part], minlength=len(sizes))
+        n_holders = _count([found.labels[part] for part in rows], len(sizes), pool)
         is_kept = n_holders >= min_accounts
         n_holders[~is_kept] = 0
-        n_kept = pool.map(lambda part: _drop(is_kept, *found.select(part)), rows)
+        n_kept = [*pool.map(lambda part: _drop(is_kept, *found.select(part)), rows)]
+    for column in found:
         n = 0
         for part, more in zip(rows, n_kept, strict=True):
-            for column in found:
-                column[n : n + more] = column[part.start : part.start + more]
+            column[n : n + more] = column[part.start : part.start + more]
             n += more
-    return Counted(found.select(slice(n)), n_holders, is_core)
+        column.resize(n, refcheck=False)  # gives the room back; nothing looks at it any more
+    return Counted(found, n_holders, is_core)
+
+
+def _count(
+    parts: Sequence[npt.NDArray[np.int32]], n: int, pool: ThreadPoolExecutor
+) -> npt.NDArray[np.int64]:
+    """Count each of the numbers below `n` in all parts."""
+    total = np.zeros(n, np.int64)
+    for counts in pool.map(lambda part: np.bincount(part, minlength=n), parts):
+        total += counts
+    return total
 
 
 def _find_shown(prompts: Prompts, cuts: list[int], pool: ThreadPoolExecutor) -> _Shown:

@@ -59,16 +59,26 @@ def find_public(
         return is_public
     # fewer holders than this are no fifth of those that are looked at; the rest is numbered anew
     is_wide = n_holders >= _MIN_RELATED * min(config.public_accounts, _SAMPLE)
-    number = np.cumsum(is_wide, dtype=np.int32) - np.int32(1)
+    widest_first = np.flatnonzero(is_wide)
+    widest_first = widest_first[np.argsort(-n_holders[widest_first], kind="stable")]
+    number = np.empty(len(n_holders), np.int32)
+    number[widest_first] = np.arange(len(widest_first), dtype=np.int32)
     is_kept = is_wide[holdings.labels]
     codes, labels = holdings.codes[is_kept], number[holdings.labels[is_kept]]
     n_held = np.bincount(codes, minlength=n_accounts)
-    starts = np.concatenate([[0], np.cumsum(n_held)]).astype(np.int64)
-    held = sparse.csr_array(
-        (np.ones(len(codes), np.int8), labels, starts), shape=(n_accounts, int(is_wide.sum()))
-    ).tocsc()
+    starts = np.concatenate([[0], np.cumsum(n_held)])
+    by_account = sparse.csr_array(
+        (np.ones(len(codes), np.int8), labels, starts), shape=(n_accounts, len(widest_first))
+    )
+    by_account.sort_indices()
+    starts = by_account.indptr.astype(np.int64)
+    labels = by_account.indices.astype(np.int32, copy=False)
+    held = by_account.tocsc()
     label_starts, held_by = held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False)
-    usual = _MIN_LIFT * n_holders[is_wide] / max(n_accounts, 1)
+    widths = n_holders[widest_first]
+    usual = _MIN_LIFT * widths / max(n_accounts, 1)
+    # as many others, from the widest on, are wide enough to be held by so many of the holders
+    n_others = np.searchsorted(-widths, -_MIN_RELATED * widths, side="right")
 
     def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         is_alone = np.ones(len(part), np.bool_)
@@ -79,6 +89,7 @@ def find_public(
             starts,
             labels,
             usual,
+            n_others,
             is_alone,
         )
         return is_alone
@@ -91,7 +102,7 @@ def find_public(
 
 
 @njit(
-    types.void(_I64_IN, _I64_IN, _I32_IN, _I64_IN, _I32_IN, _F64_IN, types.boolean[::1]),
+    types.void(_I64_IN, _I64_IN, _I32_IN, _I64_IN, _I32_IN, _F64_IN, _I64_IN, types.boolean[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
@@ -103,13 +114,16 @@ def _find_alone(
     code_starts: Any,
     labels: Any,
     usual: Any,
+    n_others: Any,
     is_alone: Any,
 ) -> None:
-    """Write False for each candidate of whose sampled holders too many hold another template."""
-    counts = np.zeros(len(usual), np.int32)
-    stamps = np.full(len(usual), -1, np.int32)
+    """Write False for each candidate of whose sampled holders too many hold another template.
+
+    Templates are numbered from the widest on, and an account's come in this order.
+    """
+    counts = np.zeros(len(usual), np.int64)  # above what candidates before this one left
     for place in range(len(candidates)):
-        candidate = candidates[place]
+        candidate, before = candidates[place], place * (_SAMPLE + 1)
         first = label_starts[candidate]
         n_holders = label_starts[candidate + 1] - first
         n = min(n_holders, _SAMPLE)
@@ -118,13 +132,13 @@ def _find_alone(
             code = holders[first + rank * n_holders // n]
             for at in range(code_starts[code], code_starts[code + 1]):
                 other = labels[at]
-                if stamps[other] != place:
-                    stamps[other] = place
-                    counts[other] = 0
-                counts[other] += 1
-                if counts[other] < least or other == candidate:
+                if other >= n_others[candidate]:
+                    break
+                count = max(counts[other] - before, 0) + 1
+                counts[other] = before + count
+                if count < least or other == candidate:
                     continue
-                if counts[other] >= usual[other] * n:
+                if count >= usual[other] * n:
                     is_alone[place] = False
                     break
             if not is_alone[place]:

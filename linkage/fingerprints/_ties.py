@@ -416,6 +416,13 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
                 candidates[n_kept], met[n_kept] = candidates[i], met[i]
                 others_holders[n_kept] = n_others
                 n_kept += 1
+        own = holders[starts[label]]
+        for i in range(n_kept):  # as above: what is read next is read for all of them at once
+            start, end = starts[candidates[i]], starts[candidates[i]] + others_holders[i]
+            low, high = holders[start], holders[end - 1]
+            if low < own < high:
+                start += np.int64(own - low) * (end - 1 - start) // np.int64(high - low)
+            touched[i] = holders[start]
         parent, parent_holders = np.int32(NO_PARENT), np.int32(0)
         for i in range(n_kept):
             other, n_others = candidates[i], others_holders[i]
