@@ -29,7 +29,8 @@ class Prompts(NamedTuple):
     """Prompts with shared prints: an account's texts, and the prompts in which each was sent.
 
     Texts of the same words are one text: they have the same prints, which are kept once. They are
-    ordered by account and within an account by content, which is a hash of the words.
+    ordered by account and within an account by content, a hash of the words of 32 bits: of an
+    account with 1,000 texts, two pass for one with a probability of 1 in 8,600.
     """
 
     rows: npt.NDArray[np.int64]  # (n prompts,) where each stands in what was read, text by text
