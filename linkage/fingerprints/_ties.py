@@ -346,6 +346,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     candidates = np.empty(_TOUCHED, np.int32)
     met = np.empty(_TOUCHED, np.int32)
     others_holders = np.empty(_TOUCHED, np.int32)
+    could_join = np.empty(_TOUCHED, np.bool_)
     n = 0
     for label in range(first, last):
         if label % _AHEAD == 0 or label == first:
@@ -412,10 +413,9 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
                 and together >= min_together
             )
             may_absorb = absorbs and n_others > n_own and together >= _MIN_INSIDE
-            if may_join or may_absorb:
-                candidates[n_kept], met[n_kept] = candidates[i], met[i]
-                others_holders[n_kept] = n_others
-                n_kept += 1
+            candidates[n_kept], met[n_kept] = candidates[i], met[i]
+            others_holders[n_kept], could_join[n_kept] = n_others, may_join
+            n_kept += may_join or may_absorb
         own = holders[starts[label]]
         for i in range(n_kept):  # as above: what is read next is read for all of them at once
             start, end = starts[candidates[i]], starts[candidates[i]] + others_holders[i]
@@ -427,12 +427,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
         for i in range(n_kept):
             other, n_others = candidates[i], others_holders[i]
             together = met[i] / n_sampled
-            may_join = (
-                met[i] >= _MIN_MET
-                and n_others >= min_same * n_own
-                and n_own >= min_same * n_others
-                and together >= min_together
-            )
+            may_join = could_join[i]
             if may_join:
                 other_places = starts[other + 1] - starts[other]
                 may_join = together * n_places >= min_together * other_places
