@@ -21,7 +21,7 @@ from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_e
 from linkage.fingerprints.config import FingerprintConfig
 
 _MEGABYTE: Final = 1 << 20
-_AT_ONCE: Final = 1 << 22  # accounts that are numbered together
+_AT_ONCE: Final = 1 << 26  # bytes of accounts that are numbered together
 
 __all__ = ["AccountCodes", "PrintTable", "Spool", "Winnower", "collect_prints"]
 
@@ -150,12 +150,13 @@ class Spool:
 class AccountCodes:
     """Numbers accounts in the order of their values and keeps the type in which they came."""
 
-    __slots__ = ("_names", "_parts", "_waiting", "type")
+    __slots__ = ("_n_bytes", "_names", "_parts", "_waiting", "type")
 
     def __init__(self) -> None:
         self.type: pa.DataType | None = None
         self._names = pa.array([], pa.string())  # in the order in which they came
         self._waiting: list[pa.Array] = []
+        self._n_bytes = 0
         self._parts: list[npt.NDArray[np.int64]] = []
 
     def append(self, accounts: pa.Array) -> None:
@@ -178,13 +179,14 @@ class AccountCodes:
             self._parts.append(accounts.to_numpy(zero_copy_only=False).astype(np.int64))
             return
         self._waiting.append(accounts)
-        if sum(map(len, self._waiting)) >= _AT_ONCE:
+        self._n_bytes += accounts.nbytes
+        if self._n_bytes >= _AT_ONCE:
             self._number()
 
     def _number(self) -> None:
         """Give numbers to the accounts that wait: names are looked up once for all of them."""
         rows = pa.chunked_array(self._waiting, self.type).combine_chunks().dictionary_encode()
-        self._waiting = []
+        self._waiting, self._n_bytes = [], 0
         names = rows.dictionary
         numbers = pc.index_in(names, value_set=self._names)
         new = names.filter(numbers.is_null())
