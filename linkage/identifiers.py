@@ -367,8 +367,11 @@ def _write_network(groups: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> p
 def _canonicalise_emails(text: pa.Array, config: Config) -> dict[str, pa.Array]:
     """Spell addresses canonically, and take their pattern and their private domain."""
     text = pc.utf8_lower(pc.utf8_normalize(pc.utf8_lower(text), form="NFKC"))
-    parts = pc.extract_regex(text, pattern=r"^(?P<local>[^\s]+)@(?P<domain>[^@\s]*[^@\s.])\.?$")
-    local, domain = pc.struct_field(parts, "local"), pc.struct_field(parts, "domain")
+    # Matching and splitting takes a third of the time of extracting by an expression.
+    is_address = pc.match_substring_regex(text, r"^[^\s]+@[^@\s]*[^@\s.]\.?$")
+    parts = pc.split_pattern(pc.if_else(is_address, text, "@"), "@", max_splits=1, reverse=True)
+    local, domain = (_null_where(pc.list_element(parts, i), pc.invert(is_address)) for i in (0, 1))
+    domain = pc.utf8_rtrim(domain, ".")
     local = pc.replace_substring_regex(local, r"^([^+]+)\+.*$", r"\1")
     is_gmail = pc.is_in(domain, value_set=_GMAIL)
     local = pc.if_else(is_gmail, pc.replace_substring(local, ".", ""), local)
