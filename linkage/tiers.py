@@ -25,6 +25,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
+NOT_A_TIME, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # in microseconds
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
@@ -219,13 +220,28 @@ def _measure_purpose(
     return share, np.asarray(purposeful), np.asarray(mostly), np.asarray(span <= MEETING)
 
 
-def _find_held(graph: AccountGraph, labels: Ints, counts: Flags) -> pd.DataFrame:
-    """Return the edges of members to identifiers that count, and the members' ``cluster``."""
+def _find_held(graph: AccountGraph, labels: Ints, counts: Flags) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the edges of members to identifiers that count, by cluster and identifier.
+
+    Returns
+    -------
+    cluster, identifier : array of int64
+        Of each pair of them that there is, sorted.
+    row : array of int64
+        The edges, pair by pair.
+    begins : array of int64
+        Where the edges of each pair begin, and the end.
+    """
     account, identifier = graph.edges["account"].to_numpy(), graph.edges["identifier"].to_numpy()
     row = np.flatnonzero((labels >= 0)[account])
     row = row[counts[identifier[row]]]
-    held: pd.DataFrame = graph.edges.iloc[row].assign(cluster=labels[account[row]])
-    return held
+    key = labels[account[row]] * graph.n_identifiers + identifier[row]
+    order = np.argsort(key, kind="stable")
+    key, row = key[order], row[order]
+    begins = np.flatnonzero(np.diff(key, prepend=-1))
+    pair = key[begins]
+    width = max(graph.n_identifiers, 1)
+    return pair // width, pair % width, row, np.append(begins, len(row))
 
 
 def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
@@ -233,18 +249,24 @@ def _count_use(graph: AccountGraph, labels: Ints, family: str) -> pd.DataFrame:
 
     ``n`` (members that hold it), ``count`` (sightings), ``first_seen``, ``last_seen``.
     """
-    held = _find_held(graph, labels, (graph.identifiers["family"] == family).to_numpy())
-    used: pd.DataFrame = (
-        held.groupby(["cluster", "identifier"])
-        .agg(
-            n=("account", "size"),
-            count=("count", "sum"),
-            first_seen=("first_seen", "min"),
-            last_seen=("last_seen", "max"),
-        )
-        .reset_index()
-    )
+    theirs = _is_family(graph, family)[graph.family_codes]
+    cluster, identifier, row, begins = _find_held(graph, labels, theirs)
+    used = pd.DataFrame({"cluster": cluster, "identifier": identifier, "n": np.diff(begins)})
+    used["count"] = _reduce(np.add, graph.edges["count"].to_numpy()[row], begins)
+    for name, first in (("first_seen", True), ("last_seen", False)):
+        times = graph.edges[name].iloc[row]
+        moments = times.to_numpy("datetime64[us]").astype(np.int64)
+        if first:  # what is not known is no first time; it is less than any last one
+            moments = np.where(moments == NOT_A_TIME, LATEST, moments)
+        found = _reduce(np.minimum if first else np.maximum, moments, begins)
+        found = np.where(found == LATEST, NOT_A_TIME, found) if first else found
+        used[name] = pd.Series(found.astype("datetime64[us]")).dt.tz_localize("UTC")
     return used
+
+
+def _reduce(how: np.ufunc, values: Ints, begins: Ints) -> Ints:
+    """Reduce runs of values, none of which is empty."""
+    return np.asarray(how.reduceat(values, begins[:-1]) if len(values) else values)
 
 
 def _share_corroborated(
@@ -349,7 +371,9 @@ def _cover(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, kind: str, counts: Flags
 ) -> pd.Series[float]:
     """Return the share of each cluster that holds its commonest identifier that counts."""
-    held = _find_held(graph, labels, (graph.identifiers["kind"] == kind).to_numpy() & counts)
-    most = held.groupby(["cluster", "identifier"]).size().groupby("cluster").max()
+    code = [number for number, name in enumerate(graph.kind_names) if name == kind]
+    of_kind = np.isin(graph.kind_codes, code)
+    cluster, _, _, begins = _find_held(graph, labels, of_kind & counts)
+    most = pd.Series(np.diff(begins)).groupby(cluster).max()
     share: pd.Series[float] = most.reindex(table.index, fill_value=0) / table["n_accounts"]
     return share

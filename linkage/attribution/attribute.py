@@ -14,6 +14,7 @@ from linkage.attribution.profiles import Edges, Profiles, count_members, weigh_m
 from linkage.attribution.scores import Scores, weigh_odds
 from linkage.attribution.scoring import score_accounts, score_again
 from linkage.kernels import compile_kernel
+from linkage.memory import release_memory
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -113,6 +114,7 @@ def attribute_accounts(
         kept = [scores.drop(changed)]
         del scores  # what changed is counted again, in the room that it took
         scores = score_again(graph, taken, labels, config, strata, changed, kept)
+        release_memory()  # no two rounds ask for tables of one size
         if np.count_nonzero(moved) <= SETTLED * np.count_nonzero(labels >= 0):
             break
     return Attribution(
