@@ -47,7 +47,7 @@ class AccountGraph:
     alone : pandas.DataFrame or None
         ``account`` (code), ``kind`` (categories: `kind_names`), ``n``, ``count``: further
         identifiers of a kind that the account alone holds. They are counted, and have neither code
-        nor edge.
+        nor edge. A ``count`` below zero takes back what edges tell twice of one event.
     """
 
     accounts: pd.DataFrame

@@ -106,7 +106,8 @@ class Observed:
     alone : pyarrow.Table
         account (int32 code), kind, n, count (int64): how many further identifiers of a kind an
         account has that nobody else holds, and how often they were seen; sorted. Of prompts that
-        come as text, those that follow no shared template, each of which counts as one.
+        come as text, those that follow no shared template, each of which counts as one, and
+        ``count`` is what is missing from the prompts sent: below zero where they follow several.
     templates : pyarrow.Table
         What was found in prompts, with the columns of `TEMPLATES`; by template_id.
     rejected : pyarrow.Table
@@ -265,8 +266,9 @@ def hold_templates(
         Sources with prompts that are too long to be read.
     templates : pyarrow.Table
     others : pyarrow.Table
-        `ALONE`: of each account, how many of its prompts follow no template. One that follows
-        several is counted with each of them, so that there may be more.
+        `ALONE`: of each account, how many of its prompts follow no template, at least. One that
+        follows several is counted with each of them, so that there may be more; ``count`` is below
+        zero where more were followed than sent. All counts add up to the prompts that were sent.
     """
     with_prompts = [i for i, r in enumerate(readings) if "prompt" in r.source.columns.found]
     if not with_prompts:
@@ -290,14 +292,14 @@ def hold_templates(
     ]
     insert(engine, "holdings", columns)
     follow = np.bincount(columns[0], weights=columns[2], minlength=len(n_prompts))
-    n = np.maximum(n_prompts - follow.astype(np.int64), 0)
-    rest = np.flatnonzero(n)
+    beside = n_prompts - follow.astype(np.int64)
+    rest = np.flatnonzero(beside)
     others = pa.table(
         {
             "account": rest.astype(np.int32),
             "kind": pa.array(["prompt"]).take(np.zeros(len(rest), np.int32)),
-            "n": n[rest],
-            "count": n[rest],
+            "n": np.maximum(beside[rest], 0),
+            "count": beside[rest],
         }
     )
     return too_long, templates, others.cast(ALONE)

@@ -31,6 +31,8 @@ BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least tha
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab, a hall
 MIN_GATHERING: Final = 3  # accounts that use a place; any two use some address
+MAX_PURPOSES: Final = 8  # templates of a cluster, those used most, of which others may be pieces
+SAME_HOLDERS: Final = 0.6  # share of one's holders from which on two prints are one template
 PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
@@ -93,7 +95,8 @@ def describe_clusters(
 
     An operator can look like each of them, but an operator has a purpose, and it shows in the
     prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
-    which mostly they use; colleagues share a tool, and do other things most of the time. Prompts
+    which mostly they use (a prompt that follows several counts once, as far as can be told);
+    colleagues share a tool, and do other things most of the time. Prompts
     that are mostly other people's, a public tool's, are not counted as shared. Where the
     purpose takes at least half of the activity (a lower bound of it, for few prompts say little),
     no innocent explanation stands. Otherwise a
@@ -206,9 +209,11 @@ def _measure_purpose(
     """
     used = _count_use(graph, labels, "content")
     shared = used[used["n"] >= 2]
-    theirs = shared[shared["n"] >= HALF * graph.holders[shared["identifier"].to_numpy()]]
+    is_theirs = shared["n"].to_numpy() >= HALF * graph.holders[shared["identifier"].to_numpy()]
+    told = ~_find_repeats(graph, labels, shared, is_theirs)
+    theirs = shared[is_theirs & told]
     spent = theirs.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
-    common = shared.groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
+    common = shared[told].groupby("cluster")["count"].sum().reindex(table.index, fill_value=0)
     total = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     share: pd.Series[float] = (spent / total.clip(lower=1)).clip(upper=1)
     least = special.betaincinv(share * total + 0.5, (1 - share) * total + 0.5, BOUND_QUANTILE)
@@ -218,6 +223,48 @@ def _measure_purpose(
     span = (most["last_seen"].max() - most["first_seen"].min()).reindex(table.index)
     purposeful, mostly = least >= HALF, (spent > 0) & (spent >= HALF * common)
     return share, np.asarray(purposeful), np.asarray(mostly), np.asarray(span <= MEETING)
+
+
+def _find_repeats(graph: AccountGraph, labels: Ints, used: pd.DataFrame, theirs: Flags) -> Flags:
+    """Return which rows of ``used`` may tell again of prompts of which one of ``theirs`` tells.
+
+    A prompt follows several templates where a part of one is another: a phrase that others use too,
+    or what slots and paraphrase leave. Such a part was sent by nobody more often than the whole.
+    Two that are both the cluster's are parts of one only if one has clearly fewer holders: with the
+    same ones they would be one template. Where no more templates were followed than prompts were
+    sent, each prompt follows one.
+    """
+    counts = _is_family(graph, "content")[graph.family_codes]
+    cluster, identifier, row, begins = _find_held(graph, labels, counts)
+    account, count = (graph.edges[name].to_numpy()[row] for name in ("account", "count"))
+    place = np.repeat(np.arange(len(cluster)), np.diff(begins))
+    kinds = np.zeros(len(graph.kind_names), bool)
+    kinds[graph.kind_codes[counts]] = True
+    n_clusters = int(labels.max(initial=-1)) + 1
+    followed = np.bincount(cluster[place], count, n_clusters)
+    sent = graph.sightings[:, kinds].sum(axis=1)
+    sent = np.bincount(labels[labels >= 0], sent[labels >= 0], n_clusters)
+    several = (followed > sent)[cluster[place]]
+    is_part = np.zeros(len(cluster), bool)
+    n = np.diff(begins)
+    key = cluster * graph.n_identifiers + identifier
+    position = np.searchsorted(key, used["cluster"] * graph.n_identifiers + used["identifier"])
+    is_theirs = np.zeros(len(cluster), bool)
+    is_theirs[position[theirs]] = True
+    most = used[theirs].sort_values("count", ascending=False, kind="stable").groupby("cluster")
+    for rank in range(MAX_PURPOSES):
+        whole = most.nth(rank)
+        of = np.full(n_clusters, -1)
+        of[whole["cluster"]] = whole["identifier"]
+        often = np.zeros(graph.n_accounts, count.dtype)
+        is_whole = identifier[place] == of[cluster[place]]
+        often[account[is_whole]] = count[is_whole]
+        within = np.logical_and.reduceat(several & (count <= often[account]), begins[:-1])
+        holders = np.zeros(n_clusters)
+        holders[whole["cluster"]] = whole["n"]
+        fewer = n < SAME_HOLDERS * holders[cluster]
+        is_part |= within & (identifier != of[cluster]) & (fewer | ~is_theirs)
+    return is_part[position]
 
 
 def _find_held(graph: AccountGraph, labels: Ints, counts: Flags) -> tuple[Ints, Ints, Ints, Ints]:

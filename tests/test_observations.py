@@ -597,6 +597,23 @@ def test_prompts_that_follow_no_template_are_counted_as_had_alone():
         ]
 
 
+def test_prompts_that_follow_several_templates_are_counted_once_in_all():
+    def find(batches):
+        accounts = pa.Table.from_batches(batches)["account_id"].unique().to_pylist()
+        held = [(name, template) for name in accounts for template in "tu"]
+        found = pd.DataFrame(held, columns=["account_id", "template_id"])
+        found = found.assign(count=1, first_seen=pd.NaT, last_seen=pd.NaT)
+        return TEMPLATES.empty_table(), pa.Table.from_pandas(found, preserve_index=False)
+
+    frame = pd.DataFrame({"account_id": ["a", "b", "b", "c", "c", "c"], "prompt": "p"})
+    frame["ts"] = "2026-05-01"
+    observed = look({"events": frame}, find_templates=find)
+    assert observed.alone.to_pylist() == [
+        {"account": 0, "kind": "prompt", "n": 0, "count": -1},
+        {"account": 2, "kind": "prompt", "n": 1, "count": 1},
+    ]
+
+
 def test_progress_is_told():
     told = []
     look({"events": EVENTS}, progress=told.append)

@@ -183,6 +183,42 @@ def test_no_innocent_explanation_stands_where_half_of_the_activity_is_one_purpos
     assert (small["purpose"], small["explanation"]) == (0.5, "organisation")
 
 
+def send(graph, members, counts, n_sent):
+    """Return the graph with so many sightings of some identifiers and prompts of each member."""
+    codes = {get_code(graph, name): n for name, n in counts.items()}
+    edges = graph.edges.assign(count=graph.edges["identifier"].map(codes).fillna(1).astype(int))
+    is_prompt = (graph.identifiers["kind"] == "prompt").to_numpy()[edges["identifier"]]
+    followed = edges["count"].where(is_prompt, 0).groupby(edges["account"]).sum()
+    accounts = [graph.accounts["account_id"].tolist().index(name) for name in members]
+    alone = pd.DataFrame({"account": accounts, "n": 0, "count": n_sent - followed[accounts]})
+    kind = pd.Categorical(["prompt"] * len(alone), categories=graph.kind_names)
+    return replace(graph, edges=edges, alone=alone.assign(kind=kind))
+
+
+def test_a_phrase_in_a_template_is_no_other_prompt():
+    firm = "email_domain:firm.example ip:office prompt:template prompt:phrase"
+    users = {f"u{i}": "prompt:phrase" for i in range(40)}
+    graph = make_graph(dict.fromkeys(NINE, firm) | users | CROWD)
+    counts = {"ip:office": 20, "prompt:template": 20, "prompt:phrase": 20}
+    # Forty prompts, half of them other people's, are half a purpose ...
+    apart = describe(send(graph, NINE, counts, 40), NINE).loc[0]
+    assert (apart["purpose"], apart["explanation"]) == (0.5, "organisation")
+    # ... but twenty that follow both are one.
+    row = describe(send(graph, NINE, counts, 20), NINE).loc[0]
+    assert (row["purpose"], row["explanation"], row["tier"]) == (1, "", "operator")
+
+
+@pytest.mark.parametrize(("n_piece", "purpose"), [(10, 0.5), (25, 0.5 + 4 * 25 / (9 * 40))])
+def test_what_is_left_of_a_template_counts_once(n_piece, purpose):
+    """Four of nine also show a piece of it; who shows it more often has it from elsewhere."""
+    held = dict.fromkeys(NINE, "ip:office prompt:template")
+    held |= {name: f"{held[name]} prompt:piece" for name in "abcd"}
+    graph = make_graph(held | CROWD)
+    counts = {"ip:office": 40, "prompt:template": 20, "prompt:piece": n_piece}
+    row = describe(send(graph, NINE, counts, 20), NINE).loc[0]
+    assert row["purpose"] == pytest.approx(purpose)
+
+
 def test_prompts_that_are_mostly_other_peoples_are_no_purpose():
     users = {f"u{i}": "prompt:tool" for i in range(10)}
     ring = dict.fromkeys(NINE, "payment:card device:phone prompt:tool")
