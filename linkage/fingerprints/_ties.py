@@ -274,6 +274,79 @@ def _touch(first: Any, last: Any, is_looked_at: Any, labels: Any, starts: Any, p
 
 
 @njit(
+    types.int64(
+        types.int64,
+        types.int64,
+        types.boolean,
+        _BOOL_IN,
+        _I32_IN,
+        _I64_IN,
+        _I32_IN,
+        types.int32[::1],
+        types.int32[::1],
+        types.int32[::1],
+        types.boolean[::1],
+        types.int32[::1],
+    ),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _meet(
+    label: Any,
+    step: Any,
+    seeks_wide: Any,
+    is_wide: Any,
+    labels: Any,
+    starts: Any,
+    places: Any,
+    keys: Any,
+    counts: Any,
+    stamps: Any,
+    is_next: Any,
+    touched: Any,
+) -> Any:
+    """Count, in a table of few slots, at how many places a label stands near which others.
+
+    Return how many others there are; `touched` receives their slots. `is_next` tells of each
+    whether it is the nearest wide one, on some side somewhere.
+    """
+    n_touched = 0
+    size = 64
+    while size < len(keys) and size < 4 * _REACH * min(starts[label + 1] - starts[label], _SAMPLE):
+        size *= 2
+    mask = np.uint32(size - 1)
+    for at in range(starts[label], starts[label + 1], step):
+        place = places[at]
+        for direction in (-1, 1):
+            seeks = seeks_wide
+            for distance in range(1, _REACH + 1):
+                near = place + direction * distance
+                if near < 0 or labels[near] == BREAK:
+                    break
+                other = labels[near]
+                if other == label:
+                    continue
+                slot = (np.uint32(other) * _HASH >> np.uint32(12)) & mask
+                while keys[slot] != other and keys[slot] != BREAK:
+                    slot = (slot + np.uint32(1)) & mask
+                if keys[slot] == BREAK:
+                    if n_touched == len(touched):
+                        continue
+                    keys[slot], counts[slot], stamps[slot] = other, 0, BREAK
+                    is_next[slot] = False
+                    touched[n_touched] = slot
+                    n_touched += 1
+                if stamps[slot] != place:
+                    stamps[slot] = place
+                    counts[slot] += 1
+                if seeks and is_wide[other]:
+                    is_next[slot] = True
+                    seeks = False
+    return n_touched
+
+
+@njit(
     types.void(
         types.int64,
         types.int64,
@@ -296,7 +369,7 @@ def _touch(first: Any, last: Any, is_looked_at: Any, labels: Any, starts: Any, p
     cache=True,
     error_model="numpy",
 )
-def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
+def find_company(  # noqa: PLR0912, PLR0915 - one loop, so that its tables are made once
     first: Any,
     last: Any,
     is_looked_at: Any,
@@ -341,7 +414,7 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
     keys = np.full(2 * _TOUCHED, BREAK, np.int32)
     counts = np.empty(2 * _TOUCHED, np.int32)
     stamps = np.empty(2 * _TOUCHED, np.int32)
-    is_next = np.empty(2 * _TOUCHED, np.bool_)  # the nearest wide one, on some side somewhere
+    is_next = np.empty(2 * _TOUCHED, np.bool_)
     touched = np.empty(_TOUCHED, np.int32)
     candidates = np.empty(_TOUCHED, np.int32)
     met = np.empty(_TOUCHED, np.int32)
@@ -361,39 +434,21 @@ def find_company(  # noqa: PLR0912, PLR0915 - one loop over what lies near
         n_places = starts[label + 1] - starts[label]
         n_own = n_holders[label]
         step = max(1, -(-n_places // _SAMPLE))
-        n_touched, n_sampled = 0, 0
-        size = 64
-        while size < len(keys) and size < 4 * _REACH * min(n_places, _SAMPLE):
-            size *= 2
-        mask = np.uint32(size - 1)
-        for at in range(starts[label], starts[label + 1], step):
-            place = places[at]
-            n_sampled += 1
-            for direction in (-1, 1):
-                seeks = absorbs
-                for distance in range(1, _REACH + 1):
-                    near = place + direction * distance
-                    if near < 0 or labels[near] == BREAK:
-                        break
-                    other = labels[near]
-                    if other == label:
-                        continue
-                    slot = (np.uint32(other) * _HASH >> np.uint32(12)) & mask
-                    while keys[slot] != other and keys[slot] != BREAK:
-                        slot = (slot + np.uint32(1)) & mask
-                    if keys[slot] == BREAK:
-                        if n_touched == _TOUCHED:
-                            continue
-                        keys[slot], counts[slot], stamps[slot] = other, 0, BREAK
-                        is_next[slot] = False
-                        touched[n_touched] = slot
-                        n_touched += 1
-                    if stamps[slot] != place:
-                        stamps[slot] = place
-                        counts[slot] += 1
-                    if seeks and is_wide[other]:
-                        is_next[slot] = True
-                        seeks = False
+        n_sampled = -(-n_places // step)
+        n_touched = _meet(
+            label,
+            step,
+            absorbs,
+            is_wide,
+            labels,
+            starts,
+            places,
+            keys,
+            counts,
+            stamps,
+            is_next,
+            touched,
+        )
         n_candidates = 0
         for i in range(n_touched):
             slot = touched[i]
