@@ -26,6 +26,7 @@ from linkage.groups import (
     make_tables,
     number_kinds,
 )
+from linkage.memory import release_memory
 from linkage.prompts import TEMPLATES
 from linkage.readings import Reading, read_source
 from linkage.refusals import (
@@ -186,6 +187,7 @@ def observe(
     if not keep_alone:
         tell("counting who holds fingerprints")
         fingerprints = count_fingerprints(engine, readings, kinds, config)
+        release_memory()
     tell("spelling accounts and identifiers canonically")
     judge_accounts(engine, config)
     judge_values(engine, kinds, config)
@@ -207,6 +209,7 @@ def observe(
         alone, held = hold_fingerprints(engine, readings, kinds, config, fingerprints)
         kept += [] if held is None else [held]
         del fingerprints, held
+    release_memory()
     tell("counting edges")
     tables = _assemble(engine, readings, kinds, config, kept, keep_alone=keep_alone)
     alone = _add_up([tables.pop("alone"), alone, others], kinds)

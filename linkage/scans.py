@@ -124,6 +124,7 @@ class Agreeing:
         self._n = 0
         self._table = np.zeros((SLOTS_PER_ROOM * MIN_ROOM, WIDTH), np.int64)
         self._slots = np.zeros(MIN_ROOM, np.int64)  # of each group
+        self._sorted: tuple[Counts, Ints] | None = None
         # Of each group, by batches: the account's number, and the values.
         self._numbers: list[Ints] = []
         self._values: list[list[Keys]] = [[] for _ in range(n_columns)]
@@ -157,21 +158,28 @@ class Agreeing:
             kept.append(value[first])
 
     def sum_accounts(self, n_accounts: int) -> Counted:
-        """Return the rows of each account, whatever the values."""
+        """Return the rows of each account, whatever the values; none can be added any more."""
         return self._sum(np.zeros(self._n, np.uint64), *self._sort(n_accounts))
 
     def sum_columns(self, n_accounts: int) -> Iterator[Counted]:
-        """Yield, of one column after the other, the rows of each account and value."""
+        """Yield, of one column after the other, the rows of each account and value; they go."""
         heads, order = self._sort(n_accounts)
         for column in range(self.n_columns):
             yield self._sum(np.concatenate(self._values[column]), heads, order)
+            self._values[column].clear()
 
     def _sort(self, n_accounts: int) -> tuple[Counts, Ints]:
-        """Return the account's number, rows, first and last time of groups, and their order."""
-        heads = self._table[self._slots[: self._n]]
-        numbers = np.concatenate(self._numbers)
-        heads[:, 0], heads[:, 1] = numbers, heads[:, 1] & ROWS
-        return heads, compile_kernel(_sort_numbers)(numbers, n_accounts)
+        """Return the account's number, rows, first and last time of groups, and their order.
+
+        The table is as large as twice the groups, and is not needed once they stand by themselves.
+        """
+        if self._sorted is None:
+            heads = self._table[self._slots[: self._n]]
+            self._table, self._slots = np.zeros((0, WIDTH), np.int64), np.zeros(0, np.int64)
+            numbers = np.concatenate(self._numbers)
+            heads[:, 0], heads[:, 1] = numbers, heads[:, 1] & ROWS
+            self._sorted = heads, compile_kernel(_sort_numbers)(numbers, n_accounts)
+        return self._sorted
 
     def _sum(self, value: Keys, heads: Counts, order: Ints) -> Counted:
         summed, key = compile_kernel(_sum_groups)(heads, value, order)
