@@ -184,7 +184,7 @@ def templates(
 
 
 def _widest(n_holders: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
-    """Return the `n` templates with the most holders; of equals, those with the smaller prints."""
+    """Return the `n` templates with the most holders; of equals, those whose prints come first."""
     order = np.argsort(-n_holders, kind="stable")[:n]
     return np.sort(order[n_holders[order] > 0])
 

@@ -72,18 +72,18 @@ class Company(NamedTuple):
     error_model="numpy",
 )
 def write_sequence(
-    prompts: Any, codes: Any, offsets: Any, numbers: Any, out: Any, out_codes: Any
+    texts: Any, codes: Any, offsets: Any, numbers: Any, out: Any, out_codes: Any
 ) -> None:
-    """Write the prints of some prompts, each of them followed by a break."""
+    """Write the prints of some texts, each of them followed by a break."""
     n = 0
-    for i in range(len(prompts)):
-        prompt = prompts[i]
-        for at in range(offsets[prompt], offsets[prompt + 1]):
+    for i in range(len(texts)):
+        text = texts[i]
+        for at in range(offsets[text], offsets[text + 1]):
             out[n] = numbers[at]
-            out_codes[n] = codes[prompt]
+            out_codes[n] = codes[text]
             n += 1
         out[n] = BREAK
-        out_codes[n] = codes[prompt]
+        out_codes[n] = codes[text]
         n += 1
 
 
