@@ -15,7 +15,7 @@ from linkage.fingerprints._prints import PrintTable
 from linkage.fingerprints._shared import SharedPrints
 from linkage.fingerprints.config import FingerprintConfig
 
-__all__ = ["UNSEEN", "Prompts", "number_as_they_come", "sort_prompts"]
+__all__ = ["UNSEEN", "Ordered", "Prompts", "number_as_they_come", "order_texts", "sort_prompts"]
 
 UNSEEN: Final = -1
 _STRETCHES: Final = 4  # a thread
@@ -25,13 +25,31 @@ _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 _U32_IN = types.Array(types.uint32, 1, "C", readonly=True)
 
 
-class Prompts(NamedTuple):
-    """Prompts with shared prints: an account's texts, and the prompts in which each was sent.
+class Ordered(NamedTuple):
+    """All prompts in order: an account's texts, and the prompts in which each was sent.
 
-    Texts of the same words are one text: they have the same prints, which are kept once. They are
-    ordered by account and within an account by content, a hash of the words of 32 bits: of an
-    account with 1,000 texts, two pass for one with a probability of 1 in 8,600.
+    Texts of the same words are one text. They are ordered by account and within an account by
+    content, a hash of the words of 32 bits: of an account with 1,000 texts, two pass for one with a
+    probability of 1 in 8,600.
     """
+
+    rows: npt.NDArray[np.uint32]  # (n prompts,) where each stands in what was read, text by text
+    firsts: npt.NDArray[np.int64]  # (n texts + 1,) into rows
+    codes: npt.NDArray[np.int32]  # (n texts,) the account
+    places: npt.NDArray[np.int32]  # (n texts,) among those of the account
+
+    def take(self, n: int) -> npt.NDArray[np.bool_]:
+        """Return, by row, which prompts are of the first so many texts of their account.
+
+        Which texts these are depends on their hashes, not on the order in which they came.
+        """
+        is_taken = np.empty(len(self.rows), bool)
+        is_taken[self.rows] = np.repeat(self.places < n, np.diff(self.firsts))
+        return is_taken
+
+
+class Prompts(NamedTuple):
+    """Prompts with shared prints, in the same order; a text's prints are kept once."""
 
     rows: npt.NDArray[np.int64]  # (n prompts,) where each stands in what was read, text by text
     times_us: npt.NDArray[np.int64] | None  # (n prompts,) NO_TIME where unknown
@@ -45,17 +63,16 @@ class Prompts(NamedTuple):
 
 
 @njit(
-    types.void(_I32_IN, _I64_IN, types.int64[::1], _U32_IN, types.uint64[::1]),
+    types.void(_I32_IN, types.int64[::1], _U32_IN, types.uint64[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _deal(codes: Any, offsets: Any, ends: Any, contents: Any, keys: Any) -> None:
-    """Write content and row of each prompt with prints to its account; `ends` moves along."""
+def _deal(codes: Any, ends: Any, contents: Any, keys: Any) -> None:
+    """Write content and row of each prompt to its account; `ends` moves along."""
     for row in range(len(codes)):
-        if offsets[row + 1] > offsets[row]:
-            keys[ends[codes[row]]] = (np.uint64(contents[row]) << np.uint64(32)) | np.uint64(row)
-            ends[codes[row]] += 1
+        keys[ends[codes[row]]] = (np.uint64(contents[row]) << np.uint64(32)) | np.uint64(row)
+        ends[codes[row]] += 1
 
 
 @njit(
@@ -99,68 +116,98 @@ def number_as_they_come(numbers: Any, ranks: Any) -> None:
         numbers[at] = rank
 
 
+def order_texts(table: PrintTable, *, threads: int) -> Ordered:
+    """Put all prompts in the order of their accounts and texts.
+
+    Parameters
+    ----------
+    table : PrintTable
+    threads : int
+
+    Returns
+    -------
+    Ordered
+    """
+    n_codes = int(table.codes.max(initial=-1)) + 1
+    starts = np.zeros(n_codes + 1, np.int64)
+    np.cumsum(np.bincount(table.codes, minlength=n_codes), out=starts[1:])
+    keys = np.empty(starts[-1], np.uint64)
+    _deal(table.codes, starts[:-1].copy(), table.contents, keys)
+    with ThreadPoolExecutor(threads) as pool:
+        cuts = np.searchsorted(starts, np.linspace(0, len(keys), _STRETCHES * threads + 1)).tolist()
+        deque(pool.map(partial(_sort, starts), cuts[:-1], cuts[1:], repeat(keys)), maxlen=0)
+    rows = keys.astype(np.uint32)  # the lower half
+    is_first = np.ones(len(keys) + 1, bool)
+    keys >>= np.uint64(32)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:-1])
+    is_first[starts] = True
+    firsts = np.flatnonzero(is_first)
+    n_texts = np.diff(np.searchsorted(firsts, starts))
+    ahead = np.cumsum(n_texts) - n_texts
+    return Ordered(
+        rows=rows,
+        firsts=firsts,
+        codes=np.repeat(np.arange(n_codes, dtype=np.int32), n_texts),
+        places=(np.arange(len(firsts) - 1) - np.repeat(ahead, n_texts)).astype(np.int32),
+    )
+
+
 def sort_prompts(
-    table: PrintTable, shared: SharedPrints, config: FingerprintConfig, *, threads: int
+    table: PrintTable,
+    shared: SharedPrints,
+    ordered: Ordered,
+    config: FingerprintConfig,
+    *,
+    threads: int,
 ) -> Prompts:
-    """Put prompts in the order of their accounts and leave out those without shared prints.
+    """Put prints in the order of the texts and leave out the texts without shared ones.
 
     Parameters
     ----------
     table : PrintTable
     shared : SharedPrints
+    ordered : Ordered
     config : FingerprintConfig
     threads : int
 
     Returns
     -------
     Prompts
-        The same, but for `rows`, in whatever order the prompts came: which of an account's
-        different texts are taken depends on their hashes. Prints are numbered as they come here,
-        so that those of one template lie together.
+        The same, but for `rows`, in whatever order the prompts came. Prints are numbered as they
+        come here, so that those of one template lie together.
     """
     lengths = np.diff(shared.offsets)
-    n_codes = int(table.codes.max(initial=-1)) + 1
-    starts = np.zeros(n_codes + 1, np.int64)
-    np.cumsum(np.bincount(table.codes[lengths > 0], minlength=n_codes), out=starts[1:])
-    keys = np.empty(starts[-1], np.uint64)
-    _deal(table.codes, shared.offsets, starts[:-1].copy(), table.contents, keys)
+    sources = ordered.rows[ordered.firsts[:-1]]
+    is_kept = lengths[sources] > 0
+    n_sent = np.diff(ordered.firsts)
+    rows = ordered.rows[np.repeat(is_kept, n_sent)].astype(np.int64)
+    firsts = np.zeros(np.count_nonzero(is_kept) + 1, np.int64)
+    np.cumsum(n_sent[is_kept], out=firsts[1:])
+    sources, codes = sources[is_kept].astype(np.int64), ordered.codes[is_kept]
+    offsets = np.zeros(len(sources) + 1, np.int64)
+    np.cumsum(lengths[sources], out=offsets[1:])
+    numbers = np.empty(offsets[-1], np.int32)
+
+    def copy(cut: tuple[int, int]) -> None:
+        part = slice(*cut)
+        _copy(sources[part], shared.offsets, shared.numbers, offsets[part], numbers)
+
+    cuts = np.linspace(0, len(sources), _STRETCHES * threads + 1).astype(np.int64).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        cuts = np.searchsorted(starts, np.linspace(0, len(keys), _STRETCHES * threads + 1)).tolist()
-        deque(pool.map(partial(_sort, starts), cuts[:-1], cuts[1:], repeat(keys)), maxlen=0)
-        rows = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        is_first = np.ones(len(keys) + 1, bool)
-        keys >>= np.uint64(32)
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:-1])
-        is_first[starts] = True
-        firsts = np.flatnonzero(is_first)
-        contents = keys[firsts[:-1]].astype(np.uint32)
-        del keys, is_first
-        n_texts = np.diff(np.searchsorted(firsts, starts))
-        codes = np.repeat(np.arange(n_codes, dtype=np.int32), n_texts)
-        sources = rows[firsts[:-1]]
-        offsets = np.zeros(len(sources) + 1, np.int64)
-        np.cumsum(lengths[sources], out=offsets[1:])
-        numbers = np.empty(offsets[-1], np.int32)
-
-        def copy(cut: tuple[int, int]) -> None:
-            part = slice(*cut)
-            _copy(sources[part], shared.offsets, shared.numbers, offsets[part], numbers)
-
-        cuts = np.linspace(0, len(sources), _STRETCHES * threads + 1).astype(np.int64).tolist()
         deque(pool.map(copy, pairwise(cuts)), maxlen=0)
     ranks = np.full(len(shared.values), UNSEEN, np.int32)
     number_as_they_come(numbers, ranks)
     values = np.empty_like(shared.values)
     values[ranks] = shared.values
-    place = np.arange(len(codes)) - np.repeat(np.cumsum(n_texts) - n_texts, n_texts)
+    starts = np.searchsorted(codes, codes)
     return Prompts(
         rows=rows,
         times_us=None if table.times_us is None else table.times_us[rows],
         firsts=firsts,
         codes=codes,
-        contents=contents,
+        contents=table.contents[sources],
         offsets=offsets,
         numbers=numbers,
         values=values,
-        taken=np.flatnonzero(place < config.max_prompts_an_account),  # those of lowest hash
+        taken=np.flatnonzero(np.arange(len(codes)) - starts < config.max_prompts_an_account),
     )

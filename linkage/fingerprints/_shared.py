@@ -2,8 +2,11 @@
 """Which prints several accounts hold, and each prompt as the numbers of those prints.
 
 Most prints are of one account only: the words of a slot, a question asked once. They are dropped
-here, exactly. Prints are dealt into piles by their values, and each pile is looked through by
-itself: a hash table of all prints would miss every cache there is.
+here, exactly. What accounts share is learned from some texts of each, and looked for in all: busy
+accounts share phrases by chance, and the more so, the more they say.
+
+Prints are dealt into piles by their values, and each pile is looked through by itself: a hash table
+of all prints would miss every cache there is.
 """
 
 from collections.abc import Iterator
@@ -30,6 +33,7 @@ _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _U64_IN = types.Array(types.uint64, 1, "C", readonly=True)
 _I64_IN = types.Array(types.int64, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
+_BOOL_IN = types.Array(types.boolean, 1, "C", readonly=True)
 
 
 class SharedPrints(NamedTuple):
@@ -55,21 +59,24 @@ def _find_pile(value: Any, n_piles: Any) -> Any:
 
 
 @njit(
-    types.void(_U64_IN, types.uint64, types.int32[::1]),
+    types.void(_U64_IN, _I64_IN, _BOOL_IN, types.uint64, types.int32[::1]),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _measure_piles(prints: Any, n_piles: Any, sizes: Any) -> None:
+def _measure_piles(prints: Any, offsets: Any, is_taken: Any, n_piles: Any, sizes: Any) -> None:
     """Count the prints of each pile of all rounds."""
-    for at in range(len(prints)):
-        sizes[_find_pile(prints[at], n_piles)] += 1
+    for row in range(len(is_taken)):
+        if is_taken[row]:
+            for at in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
+                sizes[_find_pile(prints[at], n_piles)] += 1
 
 
 @njit(
     types.void(
         _U64_IN,
         _I64_IN,
+        _BOOL_IN,
         _I32_IN,
         types.int64,
         types.uint64,
@@ -84,6 +91,7 @@ def _measure_piles(prints: Any, n_piles: Any, sizes: Any) -> None:
 def _deal(
     prints: Any,
     offsets: Any,
+    is_taken: Any,
     codes: Any,
     first_pile: Any,
     n_piles: Any,
@@ -93,6 +101,8 @@ def _deal(
 ) -> None:
     """Write the prints of a round and their accounts, pile by pile; `ends` moves along."""
     for row in range(len(codes)):
+        if not is_taken[row]:
+            continue
         for at in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
             pile = _find_pile(prints[at], n_piles) - first_pile
             if 0 <= pile < len(ends):
@@ -183,12 +193,16 @@ def _renumber(
     return written
 
 
-def number_shared_prints(table: PrintTable, *, threads: int) -> SharedPrints:
+def number_shared_prints(
+    table: PrintTable, is_taken: npt.NDArray[np.bool_], *, threads: int
+) -> SharedPrints:
     """Drop the prints that one account holds and number the rest.
 
     Parameters
     ----------
     table : PrintTable
+    is_taken : ndarray of bool, shape (n prompts,)
+        The prompts by which a print is known to be shared; it is then looked for in all.
     threads : int
 
     Returns
@@ -197,10 +211,10 @@ def number_shared_prints(table: PrintTable, *, threads: int) -> SharedPrints:
 
     Notes
     -----
-    Time is linear in the prints, with one pass for every 67 M of them; memory is 800 MB, then 24 to
-    48 bytes for every print that is shared.
+    Time is linear in the prints, with one pass for every 67 M that are taken; memory is 800 MB,
+    then 24 to 48 bytes for every print that is shared.
     """
-    values = _find_shared(table, threads)
+    values = _find_shared(table, is_taken, threads)
     size = 1 << max(4, (2 * len(values)).bit_length())
     keys, places = np.zeros(size, np.uint64), np.empty(size, np.int32)
     empty = np.empty(0, np.int32)
@@ -236,9 +250,11 @@ def _read(
     return table.prints.read(int(offsets[0]), int(offsets[-1])), offsets
 
 
-def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
-    """Return the sorted prints that at least two accounts hold."""
-    n_rounds = -(-len(table.prints) // _ROUND)
+def _find_shared(
+    table: PrintTable, is_taken: npt.NDArray[np.bool_], threads: int
+) -> npt.NDArray[np.uint64]:
+    """Return the sorted prints that the prompts taken of at least two accounts hold."""
+    n_rounds = -(-int(np.diff(table.offsets)[is_taken].sum()) // _ROUND)
     n_piles = np.uint64(n_rounds * _PILES)
     found = [np.empty(0, np.uint64)]
 
@@ -257,7 +273,7 @@ def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
 
     def measure(stretch: tuple[int, int]) -> npt.NDArray[np.int32]:
         sizes = np.zeros(n_rounds * _PILES, np.int32)
-        _measure_piles(_read(table, *stretch)[0], n_piles, sizes)
+        _measure_piles(*_read(table, *stretch), is_taken[slice(*stretch)], n_piles, sizes)
         return sizes
 
     with ThreadPoolExecutor(threads) as pool:
@@ -275,8 +291,9 @@ def _find_shared(table: PrintTable, threads: int) -> npt.NDArray[np.uint64]:
                 dealt = _Dealt(
                     np.empty(starts[-1], np.uint64), np.empty(starts[-1], np.int32), starts
                 )
-                codes = table.codes[slice(*stretch)]
-                _deal(prints, offsets, codes, first_pile, n_piles, starts[:-1].copy(), *dealt[:2])
+                part, ends = slice(*stretch), starts[:-1].copy()
+                whose = is_taken[part], table.codes[part]
+                _deal(prints, offsets, *whose, first_pile, n_piles, ends, *dealt[:2])
                 return dealt
 
             stretches = [*pool.map(deal, _stretches(len(table.codes)), sizes)]

@@ -145,16 +145,18 @@ def templates(
     table = _prints.collect_prints(
         iterate_batches(batches), winnower, config, threads=threads, sample=sample
     )
-    shared = _shared.number_shared_prints(table, threads=threads)
+    ordered = _order.order_texts(table, threads=threads)
+    is_taken = ordered.take(config.max_prompts_an_account)
+    shared = _shared.number_shared_prints(table, is_taken, threads=threads)
     counts = {
         "prompts": len(table.codes),
         "prints": len(table.prints),
         "shared_prints": len(shared.values),
         **table.dropped,
     }
-    prompts = _order.sort_prompts(table, shared, config, threads=threads)
+    prompts = _order.sort_prompts(table, shared, ordered, config, threads=threads)
     accounts = table.accounts
-    del table, shared  # numbers in a better order stand for both
+    del table, shared, ordered, is_taken  # numbers in a better order stand for all
     labels = _join.join_prints(prompts, config, threads=threads)
     holdings, n_holders, is_core = _holdings.count_holdings(
         prompts, labels, config.min_accounts, threads=threads
