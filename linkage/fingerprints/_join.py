@@ -190,10 +190,11 @@ def _list_joins(
     if not absorbs:
         return found.label, found.other
     size = np.bincount(labels, minlength=len(is_looked_at))
-    is_absorbed = _falls_by_chance(sequence, found.inner, found.parent, size[found.inner])
+    inner, parent = found.inner, found.parent
+    is_absorbed = _falls_by_chance(sequence, inner, parent, size[inner], threads)
     return (
-        np.concatenate([found.label, found.inner[is_absorbed]]),
-        np.concatenate([found.other, found.parent[is_absorbed]]),
+        np.concatenate([found.label, inner[is_absorbed]]),
+        np.concatenate([found.other, parent[is_absorbed]]),
     )
 
 
@@ -247,6 +248,7 @@ def _falls_by_chance(
     label: npt.NDArray[np.int32],
     parent: npt.NDArray[np.int32],
     size: npt.NDArray[np.int64],
+    threads: int,
 ) -> npt.NDArray[np.bool_]:
     """Return which labels fall on their parent's prompts as by chance; `size` counts their prints.
 
@@ -257,7 +259,7 @@ def _falls_by_chance(
     prompts being a's. Fewer holders mean that the label keeps to some of them.
     """
     n_prompts, n_holders = np.diff(sequence.starts), sequence.n_holders
-    expected = _expect_holders(sequence, parent, n_prompts[label])
+    expected = _expect_holders(sequence, parent, n_prompts[label], threads)
     repeats, expected_repeats = n_prompts[label] - n_holders[label], n_prompts[label] - expected
     by_chance = (n_holders[label] >= _MIN_SPREAD * expected) | (
         special.pdtrc(repeats - 1, np.maximum(expected_repeats, 1e-9)) >= _MAX_SURPRISE
@@ -268,14 +270,22 @@ def _falls_by_chance(
 
 
 def _expect_holders(
-    sequence: _ties.Sequence, parents: npt.NDArray[np.int32], draws: npt.NDArray[np.int64]
+    sequence: _ties.Sequence,
+    parents: npt.NDArray[np.int32],
+    draws: npt.NDArray[np.int64],
+    threads: int,
 ) -> npt.NDArray[np.float64]:
     """Return the number of holders that so many random prompts of each parent would have."""
     order = np.argsort(parents, kind="stable")
+    parents, draws = parents[order], draws[order]
     expected = np.empty(len(parents))
-    _ties.expect_holders(
-        parents[order], draws[order], sequence.codes, sequence.starts, sequence.places, expected
-    )
+
+    def expect(first: int, last: int) -> None:
+        part = slice(first, last)
+        source = sequence.codes, sequence.starts, sequence.places
+        _ties.expect_holders(parents[part], draws[part], *source, expected[part])
+
+    _in_stretches(expect, len(parents), threads, 4 * threads)
     unsorted = np.empty_like(expected)
     unsorted[order] = expected
     return unsorted

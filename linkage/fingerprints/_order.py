@@ -176,16 +176,16 @@ def sort_prompts(
         The same, but for `rows`, in whatever order the prompts came. Prints are numbered as they
         come here, so that those of one template lie together.
     """
-    lengths = np.diff(shared.offsets)
     sources = ordered.rows[ordered.firsts[:-1]]
-    is_kept = lengths[sources] > 0
+    lengths = np.diff(shared.offsets).astype(np.int32)[sources]
+    is_kept = lengths > 0
     n_sent = np.diff(ordered.firsts)
     rows = ordered.rows[np.repeat(is_kept, n_sent)].astype(np.int64)
     firsts = np.zeros(np.count_nonzero(is_kept) + 1, np.int64)
     np.cumsum(n_sent[is_kept], out=firsts[1:])
     sources, codes = sources[is_kept].astype(np.int64), ordered.codes[is_kept]
     offsets = np.zeros(len(sources) + 1, np.int64)
-    np.cumsum(lengths[sources], out=offsets[1:])
+    np.cumsum(lengths[is_kept], out=offsets[1:])
     numbers = np.empty(offsets[-1], np.int32)
 
     def copy(cut: tuple[int, int]) -> None:
@@ -199,7 +199,8 @@ def sort_prompts(
     number_as_they_come(numbers, ranks)
     values = np.empty_like(shared.values)
     values[ranks] = shared.values
-    starts = np.searchsorted(codes, codes)
+    n_texts = np.bincount(codes)
+    places = np.arange(len(codes)) - np.repeat(np.cumsum(n_texts) - n_texts, n_texts)
     return Prompts(
         rows=rows,
         times_us=None if table.times_us is None else table.times_us[rows],
@@ -209,5 +210,5 @@ def sort_prompts(
         offsets=offsets,
         numbers=numbers,
         values=values,
-        taken=np.flatnonzero(np.arange(len(codes)) - starts < config.max_prompts_an_account),
+        taken=np.flatnonzero(places < config.max_prompts_an_account),
     )

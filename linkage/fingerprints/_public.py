@@ -1,15 +1,16 @@
 # mypy: disable-error-code="untyped-decorator"
 """Which templates are public: tools' prompts and everybody's phrases."""
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from numba import njit, types
-from scipy import sparse
 
 from linkage.fingerprints._holdings import Holdings
 from linkage.fingerprints._prints import Winnower
@@ -53,83 +54,113 @@ def find_public(
         fifth of them and ten times as often as by accounts at large. It describes what lies in the
         prompts; it is no verdict: one operator's only template looks the same.
     """
-    candidates = np.flatnonzero(n_holders >= config.public_accounts)
     is_public = np.zeros(len(n_holders), bool)
-    if len(candidates) == 0:
+    n_candidates = int(np.count_nonzero(n_holders >= config.public_accounts))
+    if n_candidates == 0:
         return is_public
     # fewer holders than this are no fifth of those that are looked at; the rest is numbered anew
     is_wide = n_holders >= _MIN_RELATED * min(config.public_accounts, _SAMPLE)
     widest_first = np.flatnonzero(is_wide)
     widest_first = widest_first[np.argsort(-n_holders[widest_first], kind="stable")]
-    number = np.empty(len(n_holders), np.int32)
+    widths = n_holders[widest_first]  # the candidates come first
+    number = np.full(len(n_holders), -1, np.int32)
     number[widest_first] = np.arange(len(widest_first), dtype=np.int32)
-    is_kept = is_wide[holdings.labels]
-    codes, labels = holdings.codes[is_kept], number[holdings.labels[is_kept]]
-    n_held = np.bincount(codes, minlength=n_accounts)
-    starts = np.concatenate([[0], np.cumsum(n_held)])
-    by_account = sparse.csr_array(
-        (np.ones(len(codes), np.int8), labels, starts), shape=(n_accounts, len(widest_first))
-    )
-    by_account.sort_indices()
-    starts = by_account.indptr.astype(np.int64)
-    labels = by_account.indices.astype(np.int32, copy=False)
-    held = by_account.tocsc()
-    label_starts, held_by = held.indptr.astype(np.int64), held.indices.astype(np.int32, copy=False)
-    widths = n_holders[widest_first]
+    labels = number[holdings.labels]
+    is_kept = labels >= 0
+    codes, labels = holdings.codes[is_kept], labels[is_kept]
+    starts = np.zeros(n_accounts + 1, np.int64)
+    np.cumsum(np.bincount(codes, minlength=n_accounts), out=starts[1:])
+    sampled = np.empty((n_candidates, _SAMPLE), np.int32)
+    _sample_holders(codes, labels, widths[:n_candidates], sampled)
+    del codes, is_kept
     usual = _MIN_LIFT * widths / max(n_accounts, 1)
     # as many others, from the widest on, are wide enough to be held by so many of the holders
     n_others = np.searchsorted(-widths, -_MIN_RELATED * widths, side="right")
 
-    def judge(part: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        is_alone = np.ones(len(part), np.bool_)
-        _find_alone(
-            part,
-            label_starts,
-            held_by,
-            starts,
-            labels,
-            usual,
-            n_others,
-            is_alone,
-        )
+    def judge(part: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        is_alone = np.ones(part[1] - part[0], np.bool_)
+        _find_alone(*part, sampled, widths, starts, labels, usual, n_others, is_alone)
         return is_alone
 
     with ThreadPoolExecutor(threads) as pool:
-        numbers = number[candidates].astype(np.int64)
-        parts = pool.map(judge, np.array_split(numbers, 4 * threads))
-        is_public[candidates] = np.concatenate([*parts])
+        cuts = np.searchsorted(starts, np.linspace(0, len(labels), 4 * threads + 1)).tolist()
+        deque(pool.map(lambda part: _sort_each(starts, *part, labels), pairwise(cuts)), maxlen=0)
+        cuts = np.linspace(0, n_candidates, 4 * threads + 1).astype(np.int64).tolist()
+        is_public[widest_first[:n_candidates]] = np.concatenate([*pool.map(judge, pairwise(cuts))])
     return is_public
 
 
 @njit(
-    types.void(_I64_IN, _I64_IN, _I32_IN, _I64_IN, _I32_IN, _F64_IN, _I64_IN, types.boolean[::1]),
+    types.void(_I32_IN, _I32_IN, _I64_IN, types.int32[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _sample_holders(codes: Any, labels: Any, widths: Any, sampled: Any) -> None:
+    """Write some of the holders of each candidate, evenly over all in the order of their codes."""
+    n_passed = np.zeros((len(widths), 2), np.int64)  # holders, and those that were written
+    for row in range(len(codes)):
+        label = labels[row]
+        if label >= len(widths):
+            continue
+        rank, n_written = n_passed[label]
+        if rank == n_written * widths[label] // min(widths[label], _SAMPLE):
+            sampled[label, n_written] = codes[row]
+            n_passed[label, 1] += 1
+        n_passed[label, 0] += 1
+
+
+@njit(
+    types.void(_I64_IN, types.int64, types.int64, types.int32[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def _sort_each(starts: Any, first: Any, last: Any, labels: Any) -> None:
+    """Sort the labels of each of the accounts first..last."""
+    for code in range(first, last):
+        if starts[code + 1] - starts[code] > 1:
+            labels[starts[code] : starts[code + 1]].sort()
+
+
+@njit(
+    types.void(
+        types.int64,
+        types.int64,
+        types.Array(types.int32, 2, "C", readonly=True),
+        _I64_IN,
+        _I64_IN,
+        _I32_IN,
+        _F64_IN,
+        _I64_IN,
+        types.boolean[::1],
+    ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def _find_alone(
-    candidates: Any,
-    label_starts: Any,
-    holders: Any,
+    first: Any,
+    last: Any,
+    sampled: Any,
+    widths: Any,
     code_starts: Any,
     labels: Any,
     usual: Any,
     n_others: Any,
     is_alone: Any,
 ) -> None:
-    """Write False for each candidate of whose sampled holders too many hold another template.
+    """Write False for the candidates first..last of whose holders too many hold another template.
 
     Templates are numbered from the widest on, and an account's come in this order.
     """
     counts = np.zeros(len(usual), np.int64)  # above what candidates before this one left
-    for place in range(len(candidates)):
-        candidate, before = candidates[place], place * (_SAMPLE + 1)
-        first = label_starts[candidate]
-        n_holders = label_starts[candidate + 1] - first
-        n = min(n_holders, _SAMPLE)
+    for candidate in range(first, last):
+        place, before = candidate - first, (candidate - first) * (_SAMPLE + 1)
+        n = min(widths[candidate], _SAMPLE)
         least = _MIN_RELATED * n
         for rank in range(n):
-            code = holders[first + rank * n_holders // n]
+            code = sampled[candidate, rank]
             for at in range(code_starts[code], code_starts[code + 1]):
                 other = labels[at]
                 if other >= n_others[candidate]:

@@ -135,8 +135,7 @@ def _mark_shared(prints: Any, codes: Any, keys: Any, holders: Any) -> None:
     types.int64(
         _U64_IN,
         _U64_IN,
-        types.uint64[::1],
-        types.int32[::1],
+        types.uint64[:, ::1],
         _I64_IN,
         types.int32[::1],
         types.int32[::1],
@@ -148,41 +147,37 @@ def _mark_shared(prints: Any, codes: Any, keys: Any, holders: Any) -> None:
 def _renumber(
     values: Any,
     prints: Any,
-    keys: Any,
-    places: Any,
+    table: Any,
     offsets: Any,
     counts: Any,
     numbers: Any,
 ) -> Any:
     """Replace the prints of some prompts by their numbers.
 
-    Called once without prompts to fill the table, then for stretches of prompts at a time.
+    Called once without prompts to fill the table of prints and their numbers, which come to hand
+    together, then for stretches of prompts at a time.
     """
-    shift = np.uint64(64 - np.int64(np.log2(len(keys))))
-    mask = len(keys) - 1
+    shift = np.uint64(64 - np.int64(np.log2(len(table))))
+    mask = len(table) - 1
     if len(counts) == 0:
         for number in range(len(values)):
             slot = np.int64((values[number] * _MULTIPLIER) >> shift)
-            while keys[slot] != 0:
+            while table[slot, 0] != 0:
                 slot = (slot + 1) & mask
-            keys[slot] = values[number]
-            places[slot] = number
+            table[slot, 0], table[slot, 1] = values[number], number
     found = np.empty(len(prints), np.int32)
     slots, seen = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
     for first in range(0, len(prints), _BLOCK):
         n = min(_BLOCK, len(prints) - first)
         for i in range(n):  # looked up one after the other, they wait for memory together
             slots[i] = np.int64((prints[first + i] * _MULTIPLIER) >> shift)
-            seen[i] = keys[slots[i]]
+            seen[i] = table[slots[i], 0]
         for i in range(n):
             slot, key, value = slots[i], seen[i], prints[first + i]
             while key != value and key != 0:  # noqa: PLR1714 - no tuples in loops
                 slot = (slot + 1) & mask
-                key = keys[slot]
-            slots[i] = slot
-            seen[i] = key
-        for i in range(n):
-            found[first + i] = places[slots[i]] if seen[i] != 0 else _EMPTY
+                key = table[slot, 0]
+            found[first + i] = np.int32(table[slot, 1]) if key != 0 else _EMPTY
     written = 0
     for row in range(len(counts)):
         before = written
@@ -216,15 +211,16 @@ def number_shared_prints(
     """
     values = _find_shared(table, is_taken, threads)
     size = 1 << max(4, (2 * len(values)).bit_length())
-    keys, places = np.zeros(size, np.uint64), np.empty(size, np.int32)
+    numbered = np.empty((size, 2), np.uint64)
+    numbered.fill(0)  # not made of zeros: those come in small pages, which take longer to look up
     empty = np.empty(0, np.int32)
-    _renumber(values, values[:0], keys, places, table.offsets, empty, empty)
+    _renumber(values, values[:0], numbered, table.offsets, empty, empty)
 
     def renumber(stretch: tuple[int, int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         first, last = stretch
         prints, offsets = _read(table, first, last)
         counts, numbers = np.empty(last - first, np.int32), np.empty(len(prints), np.int32)
-        written = _renumber(values, prints, keys, places, offsets, counts, numbers)
+        written = _renumber(values, prints, numbered, offsets, counts, numbers)
         return counts, numbers[:written].copy()
 
     counts, numbers = [empty], [empty]

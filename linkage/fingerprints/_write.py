@@ -1,6 +1,7 @@
 """Writes templates and holdings to a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,6 +38,16 @@ def write_templates(found: Templates, folder: Path) -> None:
 def _write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-        for batch in batches:
+        for batch in _make_ahead(batches):
             writer.write_batch(batch)
     partial.replace(path)
+
+
+def _make_ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches, the next one in the making meanwhile."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, source, None)
+        while (batch := following.result()) is not None:
+            following = pool.submit(next, source, None)
+            yield batch
