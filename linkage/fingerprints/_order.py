@@ -152,6 +152,20 @@ def order_texts(table: PrintTable, *, threads: int) -> Ordered:
     )
 
 
+def _look_up(values: npt.NDArray[Any], places: npt.NDArray[Any], threads: int) -> npt.NDArray[Any]:
+    """Return the values at some places, looked up in threads."""
+    found = np.empty(len(places), values.dtype)
+
+    def look_up(cut: tuple[int, int]) -> None:
+        part = slice(*cut)
+        np.take(values, places[part], out=found[part], mode="clip")  # `raise` makes a copy first
+
+    cuts = np.linspace(0, len(places), _STRETCHES * threads + 1).astype(np.int64).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        deque(pool.map(look_up, pairwise(cuts)), maxlen=0)
+    return found
+
+
 def sort_prompts(
     table: PrintTable,
     shared: SharedPrints,
@@ -177,7 +191,7 @@ def sort_prompts(
         come here, so that those of one template lie together.
     """
     sources = ordered.rows[ordered.firsts[:-1]]
-    lengths = np.diff(shared.offsets).astype(np.int32)[sources]
+    lengths = _look_up(np.diff(shared.offsets).astype(np.int32), sources, threads)
     is_kept = lengths > 0
     n_sent = np.diff(ordered.firsts)
     rows = ordered.rows[np.repeat(is_kept, n_sent)].astype(np.int64)
@@ -203,10 +217,10 @@ def sort_prompts(
     places = np.arange(len(codes)) - np.repeat(np.cumsum(n_texts) - n_texts, n_texts)
     return Prompts(
         rows=rows,
-        times_us=None if table.times_us is None else table.times_us[rows],
+        times_us=None if table.times_us is None else _look_up(table.times_us, rows, threads),
         firsts=firsts,
         codes=codes,
-        contents=table.contents[sources],
+        contents=_look_up(table.contents, sources, threads),
         offsets=offsets,
         numbers=numbers,
         values=values,

@@ -22,6 +22,7 @@ from linkage.fingerprints.config import FingerprintConfig
 
 _MEGABYTE: Final = 1 << 20
 _AT_ONCE: Final = 1 << 26  # bytes of accounts that are numbered together
+_AHEAD: Final = 6  # pieces a thread that wait, enough to go on with while accounts are numbered
 
 __all__ = ["AccountCodes", "PrintTable", "Spool", "Winnower", "collect_prints"]
 
@@ -246,7 +247,7 @@ def _winnow_batches(
     with ThreadPoolExecutor(threads) as pool:
         for piece in pieces:
             waiting.append((piece, pool.submit(winnower, piece.prompts)))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > _AHEAD * threads:
                 columns, future = waiting.popleft()
                 yield columns, future.result()
         while waiting:

@@ -29,8 +29,14 @@ def write_templates(found: Templates, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(found.templates.to_batches(), found.templates.schema, folder / "templates.parquet")
-        _write(found.iterate_holdings(), found.holdings_schema, folder / "holdings.parquet")
+        tables = {
+            "templates.parquet": (found.templates.to_batches(), found.templates.schema),
+            "holdings.parquet": (found.iterate_holdings(), found.holdings_schema),
+        }
+        with ThreadPoolExecutor(len(tables)) as pool:
+            written = [pool.submit(_write, *of, folder / name) for name, of in tables.items()]
+            for one in written:
+                one.result()
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
 
