@@ -20,16 +20,17 @@ from linkage.graph import find_starts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_communities", "separate_communities"]
+__all__ = ["find_communities", "join_communities", "separate_communities"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 # Below 1: accounts that all share the same identifiers have modularity 0 in one community and in
 # several alike, and belong together.
 RESOLUTION = 0.9
-# Of the cut inside a community: far below 1, it cuts only where next to nothing ties the parts.
+# Of what is put together, and of the cut inside it: far below 1, only next to nothing keeps apart.
 LOOSE_RESOLUTION = 0.2
 MIN_SEPARATED = 20  # accounts of a community that is looked into; what ties few is easily missing
+MIN_JOINED = 10  # accounts of a community that is put together with others
 LEIDEN_ITERATIONS = 4  # passes over a component; the gain of further ones is lost in the noise
 
 _NO_PAIRS = pd.DataFrame({"left": [], "right": [], "bits": []})
@@ -100,6 +101,47 @@ def find_communities(
         component[: len(accounts)].astype(np.int64), part[: len(accounts)]
     )
     return labels
+
+
+def join_communities(
+    labels: Ints,
+    edges: pd.DataFrame,
+    pairs: pd.DataFrame,
+    n_accounts: int,
+    *,
+    seed: int,
+    min_accounts: int = MIN_JOINED,
+) -> Ints:
+    """Put communities together that are tied to each other.
+
+    Parameters
+    ----------
+    labels : array of int64, shape (N,)
+        Community of each account, as :func:`find_communities` finds them; -1 for none.
+    edges, pairs, n_accounts, seed
+        As for :func:`find_communities`.
+    min_accounts : int, default ``MIN_JOINED``
+        Communities of fewer accounts stay as they are.
+
+    Returns
+    -------
+    array of int64, shape (N,)
+        Communities, numbered from 0 in the order of their smallest account.
+
+    Notes
+    -----
+    An operator whose accounts share little in pairs, each two of them something else, is cut into
+    many communities by modularity at 1; each of them alone is too small to know the others by. At
+    ``LOOSE_RESOLUTION`` they are one. There, small groups are swallowed by whatever they touch (the
+    resolution limit: Fortunato and Barthelemy 2007), and so those are left alone.
+    """
+    sizes = np.bincount(labels[labels >= 0], minlength=1)
+    wide = find_communities(edges, pairs, n_accounts, seed=seed, resolution=LOOSE_RESOLUTION)
+    is_small = np.append(sizes < min_accounts, False)[labels]
+    joined = np.where(is_small, n_accounts + labels, wide)
+    member = np.flatnonzero(joined >= 0)
+    joined[member] = _number_by_first(joined[member])
+    return joined
 
 
 def separate_communities(

@@ -106,7 +106,7 @@ def explain_cluster(
     total = table["members"] * table["bits"]
     order = total.sort_values(ascending=False, kind="stable").index
     explained = (
-        cluster["explanation"] or "none that was tested (household, organisation, gathering)"
+        cluster["explanation"] or "none that was tested (household, organisation, gathering, tool)"
     )
     sentences = (
         f"{n} accounts, tier {cluster['tier']}: {TIER_MEANING[cluster['tier']]}.",

@@ -22,7 +22,7 @@ from linkage._version import __version__
 from linkage.attribution import Attribution, attribute_accounts, find_crowds
 from linkage.case import SCHEMAS, check_place, write_case
 from linkage.checkpoints import Checkpoints, make_key, place_checkpoints
-from linkage.communities import find_communities, separate_communities
+from linkage.communities import find_communities, join_communities, separate_communities
 from linkage.config import Config, load_config
 from linkage.engine import Engine
 from linkage.errors import ConfigError
@@ -500,6 +500,7 @@ def _find_clusters(  # noqa: PLR0915 - three stages, of which each sees what was
             linked = link_pairs(graph, edges, method)
         with clock.step("finding communities", "communities"):
             labels = find_communities(weighed, linked, graph.n_accounts, seed=seed)
+            labels = join_communities(labels, weighed, linked, graph.n_accounts, seed=seed)
             labels = separate_communities(labels, weighed, graph.n_accounts, seed=seed)
         accounts, identifiers = {"label": labels}, {"corroborated": corroborated}
         return {"accounts": pa.table(accounts), "identifiers": pa.table(identifiers)}, {}

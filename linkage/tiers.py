@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from linkage.specificity import find_own
+from linkage.graph import find_starts
+from linkage.specificity import find_bound, find_own, judge_bound
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -38,8 +39,9 @@ PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
 # organisation, but as far as two pieces of its activity taken at random are both of the purpose:
 # colleagues share a tool. A family has no purpose: the explanation as a household is in doubt where
-# there is one. Whoever has prompts and shares none is half as likely to have one will. Two families
-# of which only one is the cluster's own are half way from what is open to an operator.
+# there is one. The users of a tool are as open as what is coordinated. Whoever has prompts and
+# shares none is half as likely to have one will. Two families of which only one is the cluster's
+# own are half way from what is open to an operator.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.02}
 EXPLAINED_BELIEF: Final = 0.5
 AIMLESS_BELIEF: Final = 0.25
@@ -81,7 +83,7 @@ def describe_clusters(
 
     Notes
     -----
-    Three innocent explanations are tested. *organisation*: more than half of the accounts have
+    Four innocent explanations are tested. *organisation*: more than half of the accounts have
     addresses at one mail domain of an organisation, most of whose users have other things in common
     too (anyone can get an address at the others), or more than a household stay together, and their
     prompts are known. *household*: few accounts, half of them or more at one address that no more
@@ -91,15 +93,19 @@ def describe_clusters(
     were given a task (half of the prompts that they share are of one week, and half of them use one
     place); where they do not stay, half of the prompts that they share could have been sent there.
     A place has at most ``MAX_PLACE`` addresses, each used by ``MIN_GATHERING`` of the accounts; who
-    rents proxies has many.
+    rents proxies has many. *tool*: no family supports the cluster but content, network and
+    software, which a program or a web service brings along (its prompts, its servers, its client);
+    half of the accounts have cards, devices or mail addresses that are known; and hardly any are
+    bound to each other by these (:func:`linkage.specificity.find_bound`). An operator that evades
+    everything else looks the same.
 
-    An operator can look like each of them, but an operator has a purpose, and it shows in the
-    prompts. ``purpose`` is the share of the accounts' activity that are prompts from templates
-    which mostly they use (a prompt that follows several counts once, as far as can be told);
-    colleagues share a tool, and do other things most of the time. Prompts
-    that are mostly other people's, a public tool's, are not counted as shared. Where the
-    purpose takes at least half of the activity (a lower bound of it, for few prompts say little),
-    no innocent explanation stands. Otherwise a
+    An operator can look like each of the first three, but an operator has a purpose, and it shows
+    in the prompts. ``purpose`` is the share of the accounts' activity that are prompts from
+    templates which mostly they use (a prompt that follows several counts once, as far as can be
+    told); colleagues share a tool, and do other things most of the time. Prompts that are mostly
+    other people's, a public tool's, are not counted as shared. Where the purpose takes at least
+    half of the activity (a lower bound of it, for few prompts say little), none of these three
+    stands. Otherwise a
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
@@ -113,7 +119,8 @@ def describe_clusters(
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
     belief in the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, of an organisation
     half of its square; 1/4 where nothing explains accounts that have prompts and share none, and
-    3/4 where nothing but the families that are its own is missing for an operator.
+    3/4 where nothing but the families that are its own is missing for an
+    operator.
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -134,6 +141,8 @@ def describe_clusters(
         graph, labels, table, supports, content, brief, activity, corroborated
     )
     table["explanation"] = np.where(purposeful, "", found)
+    tool = content & _find_tools(graph, labels, table, supports, config)
+    table.loc[tool & (table["explanation"] == ""), "explanation"] = "tool"
     purpose = content | ~_know_prompts(graph, labels, table)
     counted = supports & (content | ~_is_family(graph, "content")[:, None]).T
     n_independent = _count_independent(counted, independent)
@@ -394,6 +403,32 @@ def _explain_innocently(
         "",
     ).tolist()
     return found
+
+
+def _find_tools(
+    graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: Flags, config: MethodConfig
+) -> Flags:
+    """Find the clusters that nothing ties but what a tool or a service may bring along."""
+    other = np.array([name not in PLACE_AND_TASK for name in graph.family_names], bool)
+    member = np.flatnonzero(labels >= 0)
+    kinds = np.zeros(len(graph.kind_names), bool)
+    kinds[graph.kind_codes[other[graph.family_codes]]] = True
+    known = graph.degrees[member][:, kinds].any(axis=1)
+    bound = find_bound(
+        find_starts(graph.edges["account"].to_numpy(), graph.n_accounts),
+        graph.edges["identifier"].to_numpy(),
+        graph.holders,
+        other[graph.family_codes],
+        member,
+        labels[member],
+        config.min_bits,
+    )
+    n_clusters, sizes = int(labels.max(initial=-1)) + 1, table["n_accounts"].to_numpy()
+    n_known, n_bound = (
+        np.bincount(labels[member], of, n_clusters)[table.index] for of in (known, bound)
+    )
+    is_loose = judge_bound(n_bound, sizes) < HALF
+    return np.asarray((n_known >= HALF * sizes) & is_loose & ~supports[:, other].any(axis=1))
 
 
 def _spend_at_places(used: pd.DataFrame, table: pd.DataFrame) -> tuple[Floats, Floats]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import lgamma, log, log1p, log2
 
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.isotonic import IsotonicRegression
@@ -221,6 +222,36 @@ def test_what_a_program_brings_counts_only_as_far_as_its_other_users_lack_it():
     bits = score(graph, "a b c d e f")["a", 0][1]
     assert bits["content"] == 0
     assert bits["software"] > 3
+
+
+def test_what_its_users_share_otherwise_a_program_does_not_explain():
+    """An operator that pins one version of a client, and is found in part only."""
+    ring = dict.fromkeys("abcdef", "user_agent:sdk prompt:task")
+    others = {f"v{i}": f"user_agent:sdk prompt:own{i}" for i in range(10)}
+    strangers = make_strangers(600, "user_agent", "prompt", "payment")
+    content = {}
+    for n_bound in (0, 4, 20):
+        cards = [f"payment:card{i // 2 if i < n_bound else i + 100}" for i in range(20)]
+        fellows = {f"u{i:02}": f"user_agent:sdk prompt:task {cards[i]}" for i in range(20)}
+        graph = make_graph(ring | fellows | others | strangers)
+        content[n_bound] = score(graph, "a b c d e f")["a", 0][1]["content"]
+    assert content[0] == 0  # everybody has the prompt who has the program
+    assert content[20] > METHOD.min_bits
+    assert content[0] <= content[4] <= content[20]
+
+
+def test_what_an_account_alone_has_is_known_of_it():
+    crowd = make_strangers(94, "payment", "device")
+    ring = dict.fromkeys("abcde", "payment:card device:phone")
+    held = {"f": "payment:card"}
+    nothing = make_graph(ring | held | crowd)
+    assert nothing.accounts["account_id"][5] == "f"
+    alone = pd.DataFrame({"account": [5]})
+    alone = alone.assign(n=1, count=1, kind=pd.Categorical(["device"], nothing.kind_names))
+    found = score(nothing.modify(alone=alone), "a b c d e")["f", 0][0]
+    assert found == pytest.approx(
+        score(nothing, "a b c d e")["f", 0][0] + log2(METHOD.evading), abs=0.01
+    )
 
 
 def test_many_popular_prompts_tell_a_busy_account_and_not_whose_it_is():

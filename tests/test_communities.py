@@ -207,3 +207,30 @@ def test_an_identifier_of_two_communities_does_not_join_them_again():
 def test_who_has_nothing_to_be_told_apart_by_stays_with_the_rest():
     edges = join(tie(range(20), [0, 1]), tie(range(20, 40), [2, 3]))
     assert separate([0] * 41 + [-1], edges).tolist() == [0] * 20 + [1] * 20 + [2, -1]
+
+
+def make_rings(size, n=3):
+    """Return rings of accounts, some of which are tied to some of the next ring."""
+    rings = [tie(range(i * size, (i + 1) * size), range(3 * i, 3 * i + 3)) for i in range(n)]
+    bridges = [
+        tie([i * size + k, ((i + 1) % n) * size + k], [100 + i * size + k])
+        for i in range(n)
+        for k in range(size - 4)
+    ]
+    return join(*rings, *bridges)
+
+
+@pytest.mark.parametrize(("size", "n_groups"), [(12, 1), (9, 3)])
+def test_parts_that_are_tied_are_put_together_if_they_are_large_enough(size, n_groups):
+    edges, n_accounts = make_rings(size), 3 * size
+    labels = find_communities(edges, n_accounts, seed=0)
+    assert labels.max() == 2
+    joined = communities.join_communities(labels, edges, NO_PAIRS, n_accounts, seed=0)
+    assert joined.max() + 1 == n_groups
+
+
+def test_what_nothing_ties_stays_apart_and_what_is_in_no_community_stays_out():
+    edges = join(tie(range(12), [0, 1]), tie(range(12, 24), [2, 3]))
+    labels = find_communities(edges, 26, seed=0)
+    joined = communities.join_communities(labels, edges, NO_PAIRS, 26, seed=0)
+    assert joined.tolist() == labels.tolist() == [0] * 12 + [1] * 12 + [-1] * 2

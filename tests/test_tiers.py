@@ -367,3 +367,26 @@ def test_known_prompts_that_are_not_shared_show_no_purpose():
     own = {name: f"payment:card device:phone prompt:own_{name}" for name in NINE}
     assert describe(make_graph(own | CROWD), NINE).loc[0, "tier"] == "coordinated"
     assert describe_ring("payment:card device:phone")["tier"] == "operator"
+
+
+def hold_service(n_cards, known="payment"):
+    """Return what nine users of a service hold, so many of whom share cards in pairs."""
+    users = {
+        name: f"user_agent:tool prompt:system ip:server{i} ip:server{(i + 1) % 9} "
+        f"{known}:{f'card{i // 2}' if i < n_cards else f'mine{i}'}"
+        for i, name in enumerate(NINE)
+    }
+    return make_graph(users | make_strangers(200, "payment", "ip", "prompt"))
+
+
+def test_what_a_service_brings_along_is_no_operator_where_cards_are_known_and_tie_nobody():
+    row = describe(hold_service(0), NINE).loc[0]
+    assert (row["tier"], row["explanation"]) == ("coordinated", "tool")
+    assert row["confidence"] <= 0.5
+    assert row["families"] == "content+network+software"  # what was seen is said all the same
+
+
+@pytest.mark.parametrize(("n_cards", "known"), [(4, "payment"), (0, "user_agent")])
+def test_a_service_explains_nothing_where_cards_tie_some_or_are_not_known(n_cards, known):
+    row = describe(hold_service(n_cards, known), NINE).loc[0]
+    assert (row["tier"], row["explanation"]) == ("operator", "")

@@ -16,6 +16,7 @@ import numpy as np
 from linkage.attribution.customers import PURPOSE
 from linkage.attribution.profiles import Edges, Matches, Profiles
 from linkage.kernels import compile_kernel
+from linkage.specificity import find_bound, judge_bound
 
 if TYPE_CHECKING:
     from linkage.config import MethodConfig
@@ -215,6 +216,7 @@ class _Cause:
     rows: Ints
     cell: Ints  # of cluster and program
     n_outsiders: Ints  # holders of the program outside the cluster
+    bound: Flags  # rows of accounts that are tied to others of the cell by other families as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,9 +372,14 @@ class Calibration:
             if only is not None and not only[f]:
                 continue
             # Members weigh nothing here, and those who may be some little.
-            weight, outsider = weights[:, f][sharing], self.outsider[sharing]
             n_cells = cause.cell.max(initial=-1) + 1
-            strong = np.where(bits[sharing, f] >= self.min_bits, weight, 0.0)
+            has = bits[sharing, f] >= self.min_bits
+            n_has = np.bincount(cause.cell, has, minlength=n_cells)
+            n_bound = np.bincount(cause.cell, has & cause.bound, minlength=n_cells)
+            loose = 1 - judge_bound(n_bound, n_has)[cause.cell]
+            weight = weights[:, f][sharing] * np.where(cause.bound, 0.0, loose)
+            outsider = self.outsider[sharing]
+            strong = np.where(has, weight, 0.0)
             also = np.bincount(cause.cell, strong, minlength=n_cells)
             doubtful = np.bincount(cause.cell, outsider - weight, minlength=n_cells)
             # One outsider is known beforehand, who has the effect as often as others do.
@@ -631,7 +638,7 @@ def _list_causes(
     say among the holders of the program.
     """
     causes: list[_Cause] = []
-    shared: dict[str, tuple[Ints, Ints, Ints]] = {}
+    shared: dict[str, tuple[Ints, Ints, Ints, Flags]] = {}
     for pair in config.common_causes:
         cause, effect = pair.split(">")
         if cause not in graph.family_names or effect not in graph.family_names:
@@ -642,10 +649,23 @@ def _list_causes(
             )
             key = matches.cluster[row] * graph.n_identifiers + identifier
             cell = np.unique(key, return_inverse=True)[1]
-            shared[cause] = row, cell, graph.holders[identifier] - n_members
-        row, cell, n_outsiders = shared[cause]
+            effects = [pair.split(">")[1] for pair in config.common_causes]
+            free = ~np.isin(graph.family_names, [cause, *effects])
+            bound = find_bound(
+                edges.starts,
+                edges.identifier,
+                graph.holders,
+                free[graph.family_codes],
+                matches.account[row],
+                cell,
+                config.min_bits,
+            )
+            shared[cause] = row, cell, graph.holders[identifier] - n_members, bound
+        row, cell, n_outsiders, bound = shared[cause]
         effect_family = graph.family_names.index(effect)
-        causes.append(_Cause(family=effect_family, rows=row, cell=cell, n_outsiders=n_outsiders))
+        causes.append(
+            _Cause(family=effect_family, rows=row, cell=cell, n_outsiders=n_outsiders, bound=bound)
+        )
     return causes
 
 

@@ -77,9 +77,7 @@ def score_accounts(
         bits[:, family] += np.maximum(np.minimum(said[:, family], 0), np.log2(config.evading))
     members = np.maximum(profiles.sizes[matches.cluster] - matches.own, 1)
     score = bits.sum(axis=1) + np.log2(members / graph.n_accounts)
-    silence, silence_apart = _penalise_silence(
-        graph, edges, matches, profiles.sizes, telling, config
-    )
+    silence, silence_apart = _penalise_silence(graph, matches, profiles.sizes, telling, config)
     score += silence
     purpose = np.array([name == PURPOSE for name in graph.family_names], bool)
     return Scores(
@@ -142,7 +140,6 @@ def _limit_weak(said: Floats, matches: Matches, min_bits: float) -> None:
 
 def _penalise_silence(
     graph: AccountGraph,
-    edges: Edges,
     matches: Matches,
     sizes: Ints,
     telling: Flags,
@@ -152,7 +149,11 @@ def _penalise_silence(
 
     Of all families, and of those that tell operators apart.
     """
-    known = edges.degree > 0
+    family_of = np.zeros(len(graph.kind_names), np.int64)
+    family_of[graph.kind_codes] = graph.family_codes
+    known = np.zeros((graph.n_accounts, len(graph.family_names)), bool)
+    for kind in range(len(family_of)):  # what nobody else has is known as well
+        known[:, family_of[kind]] |= graph.degrees[:, kind] > 0
     silence, least = np.zeros((2, len(matches.account))), np.log2(config.evading)
     for family in range(len(graph.family_names)):
         silent = matches.hits[:, family] <= 0

@@ -63,6 +63,11 @@ EXPLANATION_WORDS: Final = {
         "a gathering (class, hackathon, build farm): accounts that share prompts and a place, for "
         "some days or most of the time, or a task of some days at one place, and nothing else"
     ),
+    "tool": (
+        "the users of a tool or a web service: accounts that share prompts, addresses and "
+        "programs, which it may bring along, and hardly anything else, though their cards, devices "
+        "or mail addresses are known"
+    ),
 }
 GLOSSARY: Final = (
     ("bits", "What an identifier adds to the case for an account, as a power of two: 3 bits make "
