@@ -27,8 +27,10 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 # Below 1: accounts that all share the same identifiers have modularity 0 in one community and in
 # several alike, and belong together.
 RESOLUTION = 0.9
-# Of what is put together, and of the cut inside it: far below 1, only next to nothing keeps apart.
+# Of what is put together: what is tied less than by a fifth of chance is kept apart.
 LOOSE_RESOLUTION = 0.2
+# Of the cut inside a community: it cuts where parts are tied less than by half of chance.
+CUT_RESOLUTION = 0.5
 MIN_SEPARATED = 20  # accounts of a community that is looked into; what ties few is easily missing
 MIN_JOINED = 10  # accounts of a community that is put together with others
 LEIDEN_ITERATIONS = 4  # passes over a component; the gain of further ones is lost in the noise
@@ -178,7 +180,7 @@ def separate_communities(
     -----
     Pairs of accounts may be tied by what two operators buy from one vendor, and one such pair is
     enough to join their communities. In each community of ``min_accounts`` accounts or more, the
-    edges inside it are looked at by themselves, and cut by modularity at ``LOOSE_RESOLUTION``:
+    edges inside it are looked at by themselves, and cut by modularity at ``CUT_RESOLUTION``:
     parts come apart where next to nothing but the vendor ties them. Parts of one operator that come
     apart by mistake are merged again when accounts are attributed.
     """
@@ -196,7 +198,7 @@ def separate_communities(
         _NO_PAIRS,
         n_accounts,
         seed=seed,
-        resolution=LOOSE_RESOLUTION,
+        resolution=CUT_RESOLUTION,
     )
     separated = np.where(parts >= 0, n_communities + parts, labels)
     member = np.flatnonzero(separated >= 0)

@@ -28,6 +28,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 MAX_HOUSEHOLD: Final = 8  # accounts; larger groups are no family
 NOT_A_TIME, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # in microseconds
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
+WHOLE: Final = 0.8  # of its activity, from which on a cluster does next to nothing else
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab, a hall
@@ -105,7 +106,8 @@ def describe_clusters(
     told); colleagues share a tool, and do other things most of the time. Prompts that are mostly
     other people's, a public tool's, are not counted as shared. Where the purpose takes at least
     half of the activity (a lower bound of it, for few prompts say little), none of these three
-    stands. Otherwise a
+    stands; but for an organisation that has both a mail domain and a place it must take ``WHOLE``
+    of it, for some have one task. Otherwise a
     cluster that is explained and shares no prompts is ``shared``; one that is explained and does
     share prompts is left open, ``coordinated``. Without an explanation, two independent families
     and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
@@ -135,11 +137,12 @@ def describe_clusters(
     alone = _add_by_family(graph, evidence, "alone", "max")
     alone = alone[alone["alone"] >= config.min_bits]
     activity = _count_activity(graph)
-    table["purpose"], purposeful, theirs, brief = _measure_purpose(graph, labels, table, activity)
+    table["purpose"], least, theirs, brief = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
-    found = _explain_innocently(
+    found, settled = _explain_innocently(
         graph, labels, table, supports, content, brief, activity, corroborated
     )
+    purposeful = least >= np.where(settled, WHOLE, HALF)
     table["explanation"] = np.where(purposeful, "", found)
     tool = content & _find_tools(graph, labels, table, supports, config)
     table.loc[tool & (table["explanation"] == ""), "explanation"] = "tool"
@@ -212,7 +215,7 @@ def _measure_purpose(
 ) -> tuple[pd.Series[float], Flags, Flags, Flags]:
     """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1.
 
-    And whether that is half or more beyond chance; whether these are at least half of the prompts
+    And the least that it may be, for chance; whether these are at least half of the prompts
     that its accounts have in common; and whether those that make up half of it were sent in the
     time of a meeting.
     """
@@ -230,8 +233,8 @@ def _measure_purpose(
     before = most.groupby("cluster")["count"].cumsum() - most["count"]
     most = most[before < HALF * spent.reindex(most["cluster"]).to_numpy()].groupby("cluster")
     span = (most["last_seen"].max() - most["first_seen"].min()).reindex(table.index)
-    purposeful, mostly = least >= HALF, (spent > 0) & (spent >= HALF * common)
-    return share, np.asarray(purposeful), np.asarray(mostly), np.asarray(span <= MEETING)
+    mostly = (spent > 0) & (spent >= HALF * common)
+    return share, np.asarray(least), np.asarray(mostly), np.asarray(span <= MEETING)
 
 
 def _find_repeats(graph: AccountGraph, labels: Ints, used: pd.DataFrame, theirs: Flags) -> Flags:
@@ -381,8 +384,11 @@ def _explain_innocently(
     brief: Flags,
     activity: Floats,
     corroborated: Ints,
-) -> list[str]:
-    """Return the innocent explanation that covers each cluster, or an empty text."""
+) -> tuple[list[str], Flags]:
+    """Return the innocent explanation that covers each cluster, or an empty text.
+
+    And whether it is an organisation's domain and place at once.
+    """
     other = [name not in PLACE_AND_TASK for name in graph.family_names]
     few = table["n_accounts"] <= MAX_HOUSEHOLD
     home = graph.holders <= MAX_HOUSEHOLD
@@ -402,7 +408,7 @@ def _explain_innocently(
         ["organisation", "household", "gathering", "organisation"],
         "",
     ).tolist()
-    return found
+    return found, np.asarray(organisation & stay & ~few)
 
 
 def _find_tools(

@@ -175,9 +175,20 @@ def test_shared_prompts_leave_an_explanation_open():
 
 def test_no_innocent_explanation_stands_where_half_of_the_activity_is_one_purpose():
     firm = "email_domain:firm.example ip:office ip:cafe prompt:template"
-    large = describe_ring(f"{firm} prompt:another ip:train", [f"m{i}" for i in range(60)])
+    proxies = {f"m{i}": f"ip:p{i % 12} ip:p{i % 11} ip:p{i % 10}" for i in range(60)}
+    held = {
+        name: f"{ip} email_domain:firm.example prompt:a prompt:b" for name, ip in proxies.items()
+    }
+    large = describe(make_graph(held | CROWD), list(held)).loc[0]
     assert (large["explanation"], large["tier"]) == ("", "operator")
-    assert large["purpose"] == pytest.approx(2 / 3)
+    assert 0.6 < large["purpose"] < 0.75
+    # At one place, two thirds are what an organisation with one task does, and all is not.
+    many = [f"m{i}" for i in range(60)]
+    placed = describe_ring(f"{firm} prompt:another ip:train", many)
+    assert (placed["explanation"], placed["purpose"]) == ("organisation", pytest.approx(2 / 3))
+    prompts = " ".join(f"prompt:t{i}" for i in range(10))
+    whole = describe_ring(f"email_domain:firm.example ip:office {prompts}", many)
+    assert (whole["explanation"], whole["tier"]) == ("", "operator")
     # Nine prompts of eighteen are half by chance.
     small = describe_ring(firm)
     assert (small["purpose"], small["explanation"]) == (0.5, "organisation")
