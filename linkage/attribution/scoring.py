@@ -154,13 +154,19 @@ def _penalise_silence(
     known = np.zeros((graph.n_accounts, len(graph.family_names)), bool)
     for kind in range(len(family_of)):  # what nobody else has is known as well
         known[:, family_of[kind]] |= graph.degrees[:, kind] > 0
-    silence, least = np.zeros((2, len(matches.account))), np.log2(config.evading)
-    for family in range(len(graph.family_names)):
-        silent = matches.hits[:, family] <= 0
-        shared = np.bincount(matches.cluster[matches.own & ~silent], minlength=len(sizes))
-        lost = np.maximum(np.log2(1 - (shared + 0.5) / (sizes + 1)), least)
-        silent &= known[:, family][matches.account]
-        said = lost[matches.cluster] * silent
-        silence[0] += said
-        silence[1] += said * telling[family]
+    silent = (matches.hits <= 0) & known[matches.account]
+    lost, least = np.zeros((len(sizes), silent.shape[1])), float(np.log2(config.evading))
+    for family in range(silent.shape[1]):
+        sharing = matches.own & (matches.hits[:, family] > 0)
+        shared = np.bincount(matches.cluster[sharing], minlength=len(sizes))
+        lost[:, family] = np.maximum(np.log2(1 - (shared + 0.5) / (sizes + 1)), least)
+    silence = np.zeros((2, len(matches.account)))
+    # Families that repeat each other are silent together, by one cause.
+    for chosen in graph.list_independent(config.dependent_families):
+        said = np.zeros_like(silence)
+        for family in np.flatnonzero(chosen).tolist():
+            bits = lost[:, family][matches.cluster] * silent[:, family]
+            said[0] += bits
+            said[1] += bits * telling[family]
+        np.minimum(silence, said, out=silence)
     return silence[0], silence[1]
