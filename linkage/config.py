@@ -149,7 +149,8 @@ class MethodConfig:
         "network+software",
     )
     # "a>b": accounts that share the first share the second anyway. What a program's users have in
-    # common beside it counts only as far as its other users lack it.
+    # common beside it counts only as far as its other users lack it,
+    # but for users whom other families tie to each other.
     common_causes: tuple[str, ...] = ("software>content", "software>network")
 
     # Families of what separate operators buy from one vendor: never a reason to merge clusters.

@@ -121,8 +121,7 @@ def describe_clusters(
     families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
     belief in the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, of an organisation
     half of its square; 1/4 where nothing explains accounts that have prompts and share none, and
-    3/4 where nothing but the families that are its own is missing for an
-    operator.
+    3/4 where nothing but families of its own is missing for an operator.
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -212,7 +211,7 @@ def _count_activity(graph: AccountGraph) -> Floats:
 
 def _measure_purpose(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, activity: Floats
-) -> tuple[pd.Series[float], Flags, Flags, Flags]:
+) -> tuple[pd.Series[float], Floats, Flags, Flags]:
     """Return the share of a cluster's activity that are prompts which mostly it uses; 0 to 1.
 
     And the least that it may be, for chance; whether these are at least half of the prompts

@@ -635,7 +635,7 @@ def _list_causes(
     """List what brings a family along, and the rows that share it.
 
     Where an account shares a program with a cluster, its prompts and addresses say only what they
-    say among the holders of the program.
+    say among the holders of the program, but for those whom other families tie to each other.
     """
     causes: list[_Cause] = []
     shared: dict[str, tuple[Ints, Ints, Ints, Flags]] = {}

@@ -36,7 +36,7 @@ PLACE_KINDS: Final = {
     "household": ("ip",),
     "gathering": ("ip",),
     "organisation": ("email_domain", "ip"),
-    "tool": ("user_agent", "tls_fingerprint"),
+    "tool": ("prompt", "ip"),  # what it may bring along
 }
 
 

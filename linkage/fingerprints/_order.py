@@ -15,7 +15,15 @@ from linkage.fingerprints._prints import PrintTable
 from linkage.fingerprints._shared import SharedPrints
 from linkage.fingerprints.config import FingerprintConfig
 
-__all__ = ["UNSEEN", "Ordered", "Prompts", "number_as_they_come", "order_texts", "sort_prompts"]
+__all__ = [
+    "UNSEEN",
+    "Ordered",
+    "Prompts",
+    "number_as_they_come",
+    "order_texts",
+    "sort_each",
+    "sort_prompts",
+]
 
 UNSEEN: Final = -1
 _STRETCHES: Final = 4  # a thread
@@ -76,13 +84,16 @@ def _deal(codes: Any, ends: Any, contents: Any, keys: Any) -> None:
 
 
 @njit(
-    types.void(_I64_IN, types.int64, types.int64, types.uint64[::1]),
+    [
+        types.void(_I64_IN, types.int64, types.int64, types.uint64[::1]),
+        types.void(_I64_IN, types.int64, types.int64, types.int32[::1]),
+    ],
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def _sort(starts: Any, first: Any, last: Any, keys: Any) -> None:
-    """Sort the prompts of each of the accounts first..last."""
+def sort_each(starts: Any, first: Any, last: Any, keys: Any) -> None:
+    """Sort what each of the accounts first..last has, where it lies."""
     for code in range(first, last):
         if starts[code + 1] - starts[code] > 1:
             keys[starts[code] : starts[code + 1]].sort()
@@ -135,7 +146,7 @@ def order_texts(table: PrintTable, *, threads: int) -> Ordered:
     _deal(table.codes, starts[:-1].copy(), table.contents, keys)
     with ThreadPoolExecutor(threads) as pool:
         cuts = np.searchsorted(starts, np.linspace(0, len(keys), _STRETCHES * threads + 1)).tolist()
-        deque(pool.map(partial(_sort, starts), cuts[:-1], cuts[1:], repeat(keys)), maxlen=0)
+        deque(pool.map(partial(sort_each, starts), cuts[:-1], cuts[1:], repeat(keys)), maxlen=0)
     rows = keys.astype(np.uint32)  # the lower half
     is_first = np.ones(len(keys) + 1, bool)
     keys >>= np.uint64(32)

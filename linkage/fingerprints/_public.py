@@ -13,6 +13,7 @@ import pyarrow as pa
 from numba import njit, types
 
 from linkage.fingerprints._holdings import Holdings
+from linkage.fingerprints._order import sort_each
 from linkage.fingerprints._prints import Winnower
 from linkage.fingerprints.config import FingerprintConfig
 
@@ -84,7 +85,7 @@ def find_public(
 
     with ThreadPoolExecutor(threads) as pool:
         cuts = np.searchsorted(starts, np.linspace(0, len(labels), 4 * threads + 1)).tolist()
-        deque(pool.map(lambda part: _sort_each(starts, *part, labels), pairwise(cuts)), maxlen=0)
+        deque(pool.map(lambda part: sort_each(starts, *part, labels), pairwise(cuts)), maxlen=0)
         cuts = np.linspace(0, n_candidates, 4 * threads + 1).astype(np.int64).tolist()
         is_public[widest_first[:n_candidates]] = np.concatenate([*pool.map(judge, pairwise(cuts))])
     return is_public
@@ -108,19 +109,6 @@ def _sample_holders(codes: Any, labels: Any, widths: Any, sampled: Any) -> None:
             sampled[label, n_written] = codes[row]
             n_passed[label, 1] += 1
         n_passed[label, 0] += 1
-
-
-@njit(
-    types.void(_I64_IN, types.int64, types.int64, types.int32[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def _sort_each(starts: Any, first: Any, last: Any, labels: Any) -> None:
-    """Sort the labels of each of the accounts first..last."""
-    for code in range(first, last):
-        if starts[code + 1] - starts[code] > 1:
-            labels[starts[code] : starts[code + 1]].sort()
 
 
 @njit(

@@ -110,8 +110,11 @@ def templates(
     Notes
     -----
     A run of ``window + shingle_words - 1`` words (16 by default) that two prompts share leaves at
-    least one print in both, whatever stands around it. Public means: in `known`, or held by at
-    least `public_accounts` accounts that share nothing else. It describes; nothing is dropped.
+    least one print in both, whatever stands around it. Which prints accounts share is learned from
+    `max_prompts_an_account` different texts of each, and then looked for in all.
+
+    Public means: in `known`, or held by at least `public_accounts` accounts that share nothing
+    else. It describes; nothing is dropped.
 
     Examples
     --------

@@ -44,7 +44,8 @@ class FingerprintConfig:
     # Share of the holders of one that hold the other, to join. A sentence that two templates share
     # has at most half of its holders in one of them: more than half keeps them apart.
     min_same_holders: float = 0.6
-    max_prompts_an_account: int = 256  # different prompts by which one account can make prints join
+    # Different prompts of an account by which prints are known to be shared, and may join.
+    max_prompts_an_account: int = 256
     public_accounts: int = 50  # holders, below which a template is never called public
     max_skeletons: int = 1_000  # templates (the most widely held) that get a readable skeleton
     memory_mb: int = 1_024  # prints kept in memory; beyond it they lie in a temporary file
