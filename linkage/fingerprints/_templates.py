@@ -11,6 +11,7 @@ import pyarrow as pa
 from linkage.errors import ConfigError
 from linkage.fingerprints._source import iterate_batches
 from linkage.fingerprints.config import FingerprintConfig
+from linkage.memory import release_memory
 
 if TYPE_CHECKING:
     from linkage.fingerprints._order import Prompts
@@ -148,6 +149,7 @@ def templates(
     table = _prints.collect_prints(
         iterate_batches(batches), winnower, config, threads=threads, sample=sample
     )
+    release_memory()  # batches came and went
     ordered = _order.order_texts(table, threads=threads)
     is_taken = ordered.take(config.max_prompts_an_account)
     shared = _shared.number_shared_prints(table, is_taken, threads=threads)
