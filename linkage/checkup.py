@@ -293,7 +293,6 @@ def _name_role(name: str, kind: str) -> str:
         "account_id": "the account",
         "kind": "the kind of the value",
         "prompt": "text, turned into prompt templates",
-        "bin": "nothing, unless declared as a kind",
     }
     types = {"timestamp": "a time", "count": "a count", "text": "an attribute"}
     return roles.get(name, types[kind])

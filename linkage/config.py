@@ -64,6 +64,7 @@ class KindConfig:
 
 KINDS: Final[dict[str, KindConfig]] = {
     "payment": KindConfig(family="payment", chosen=True),
+    "bin": KindConfig(family="issuer"),
     "ip": KindConfig(family="network"),
     "device": KindConfig(family="client"),
     "user_agent": KindConfig(family="software"),
@@ -142,11 +143,14 @@ class MethodConfig:
     rounds: int = 10  # most rounds of attribution and merging
     strata: tuple[str, ...] = ("country",)  # account attributes that the null holds fixed
     # Families of which one brings the other: a program has its own client print and its own
-    # prompts, a device its own browser, a gateway its own clients. They never count as two.
+    # prompts, a device its own browser, a gateway its own clients, a card its issuer, a town its
+    # own bank. They never count as two.
     dependent_families: tuple[str, ...] = (
         "client+software",
         "content+software",
         "network+software",
+        "issuer+payment",
+        "issuer+network",
     )
     # "a>b": accounts that share the first share the second anyway. What a program's users have in
     # common beside it counts only as far as its other users lack it,
@@ -154,7 +158,7 @@ class MethodConfig:
     common_causes: tuple[str, ...] = ("software>content", "software>network")
 
     # Families of what separate operators buy from one vendor: never a reason to merge clusters.
-    shared_families: tuple[str, ...] = ("network", "software")
+    shared_families: tuple[str, ...] = ("network", "software", "issuer")
 
     def __post_init__(self) -> None:
         """Refuse numbers outside the range in which they mean something."""

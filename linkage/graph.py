@@ -294,7 +294,8 @@ def build_graph(
 
 def _keep_kinds(alone: pd.DataFrame, kinds: pd.Series[str]) -> pd.DataFrame:
     """Return what is of the kinds of the graph, numbered as these are."""
-    named = alone["kind"].astype(pd.CategoricalDtype(sorted(kinds.unique())))
+    # Not by type: of types with the same categories, those of another order pass for the same.
+    named = alone["kind"].astype("category").cat.set_categories(sorted(kinds.unique()))
     kept: pd.DataFrame = alone.assign(kind=named)[named.notna()].reset_index(drop=True)
     return kept
 

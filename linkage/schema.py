@@ -73,7 +73,7 @@ INPUTS: Final[dict[str, InputTable]] = {
                 _ACCOUNT,
                 Column(name="ts", type="timestamp", required=True),
                 Column(name="payment_method", kind="payment"),
-                Column(name="bin"),
+                Column(name="bin", kind="bin"),
             ),
         ),
         InputTable(

@@ -35,7 +35,6 @@ MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab
 MIN_GATHERING: Final = 3  # accounts that use a place; any two use some address
 MAX_PURPOSES: Final = 8  # templates of a cluster, those used most, of which others may be pieces
 SAME_HOLDERS: Final = 0.6  # share of one's holders from which on two prints are one template
-PLACE_AND_TASK: Final = frozenset({"network", "content", "software"})
 # How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
 # rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
 # organisation, but as far as two pieces of its activity taken at random are both of the purpose:
@@ -139,7 +138,7 @@ def describe_clusters(
     table["purpose"], least, theirs, brief = _measure_purpose(graph, labels, table, activity)
     content = theirs & _hold_family(graph, _find_supports(graph, alone, table), "content")
     found, settled = _explain_innocently(
-        graph, labels, table, supports, content, brief, activity, corroborated
+        graph, labels, table, supports, content, brief, activity, corroborated, config
     )
     purposeful = least >= np.where(settled, WHOLE, HALF)
     table["explanation"] = np.where(purposeful, "", found)
@@ -383,12 +382,13 @@ def _explain_innocently(
     brief: Flags,
     activity: Floats,
     corroborated: Ints,
+    config: MethodConfig,
 ) -> tuple[list[str], Flags]:
     """Return the innocent explanation that covers each cluster, or an empty text.
 
     And whether it is an organisation's domain and place at once.
     """
-    other = [name not in PLACE_AND_TASK for name in graph.family_names]
+    other = _find_binding(graph, config)
     few = table["n_accounts"] <= MAX_HOUSEHOLD
     home = graph.holders <= MAX_HOUSEHOLD
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
@@ -414,7 +414,7 @@ def _find_tools(
     graph: AccountGraph, labels: Ints, table: pd.DataFrame, supports: Flags, config: MethodConfig
 ) -> Flags:
     """Find the clusters that nothing ties but what a tool or a service may bring along."""
-    other = np.array([name not in PLACE_AND_TASK for name in graph.family_names], bool)
+    other = _find_binding(graph, config)
     member = np.flatnonzero(labels >= 0)
     kinds = np.zeros(len(graph.kind_names), bool)
     kinds[graph.kind_codes[other[graph.family_codes]]] = True
@@ -434,6 +434,11 @@ def _find_tools(
     )
     is_loose = judge_bound(n_bound, sizes) < HALF
     return np.asarray((n_known >= HALF * sizes) & is_loose & ~supports[:, other].any(axis=1))
+
+
+def _find_binding(graph: AccountGraph, config: MethodConfig) -> Flags:
+    """Return the families that neither a place, nor a task, nor a vendor brings along."""
+    return ~np.isin(graph.family_names, ["content", *config.shared_families])
 
 
 def _spend_at_places(used: pd.DataFrame, table: pd.DataFrame) -> tuple[Floats, Floats]:

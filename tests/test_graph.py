@@ -3,11 +3,12 @@
 import networkx as nx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy.sparse.csgraph import connected_components
 from worlds import get_names, make_graph, make_random_graph, name_rows
 
-from linkage.graph import to_igraph, to_networkx
+from linkage.graph import build_graph, to_igraph, to_networkx
 
 TRIO = {"a": "payment:card ip:home", "b": "payment:card ip:cafe", "c": "ip:cafe"}
 
@@ -118,6 +119,20 @@ def test_igraph_has_the_same_edges_as_networkx():
 def test_igraph_and_networkx_draw_nodes_without_edges():
     nodes, edges = make_tables(make_graph({"a": "", "b": ""}))
     assert to_igraph(nodes, edges).vs["name"] == list(to_networkx(nodes, edges)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kinds", [["device", "ip"], ["ip", "device"]])
+def test_what_accounts_alone_have_is_of_its_kind_in_whatever_order_kinds_are_written(kinds):
+    graph = make_graph({"a": "ip:x device:y", "b": "ip:x device:y"})
+    codes = pa.array([kinds.index("ip"), kinds.index("device")], pa.int32())
+    kind = pa.DictionaryArray.from_arrays(codes, pa.array(kinds))
+    n = pa.array([3, 0])
+    alone = pa.table({"account": pa.array([0, 1], pa.int32()), "kind": kind, "n": n, "count": n})
+    tables = [pa.Table.from_pandas(part) for part in (graph.accounts, graph.identifiers)]
+    edges = pa.Table.from_pandas(graph.edges)
+    built = build_graph(*tables, edges, chosen=frozenset(), alone=alone)
+    assert built.kind_names == ["device", "ip"]
+    assert built.degrees.tolist() == [[1, 4], [1, 1]]
 
 
 def test_a_modified_graph_keeps_what_was_counted_and_nothing_else():

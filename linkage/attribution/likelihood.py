@@ -650,7 +650,7 @@ def _list_causes(
             key = matches.cluster[row] * graph.n_identifiers + identifier
             cell = np.unique(key, return_inverse=True)[1]
             effects = [pair.split(">")[1] for pair in config.common_causes]
-            free = ~np.isin(graph.family_names, [cause, *effects])
+            free = ~np.isin(graph.family_names, [cause, *effects, *config.shared_families])
             bound = find_bound(
                 edges.starts,
                 edges.identifier,

@@ -28,6 +28,7 @@ __all__ = [
 
 FAMILY_WORDS: Final = {
     "payment": "payment methods",
+    "issuer": "card issuers",
     "network": "network addresses",
     "client": "devices",
     "content": "prompt templates",
@@ -37,6 +38,7 @@ FAMILY_WORDS: Final = {
 }
 SHORT_FAMILY_WORDS: Final = {
     "payment": "payment",
+    "issuer": "card issuer",
     "network": "network",
     "client": "devices",
     "content": "prompts",
@@ -46,6 +48,7 @@ SHORT_FAMILY_WORDS: Final = {
 KIND_WORDS: Final = {
     "ip": "network address",
     "payment": "payment method",
+    "bin": "card issuer (BIN)",
     "prompt": "prompt template",
     "email": "e-mail address",
     "email_domain": "mail domain",
