@@ -30,18 +30,20 @@ NOT_A_TIME, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # in micros
 HALF: Final = 0.5  # share of a cluster from which on something holds of it
 WHOLE: Final = 0.8  # of its activity, from which on a cluster does next to nothing else
 BOUND_QUANTILE: Final = 0.05  # of a share's posterior (Jeffreys): the least that it may be
+LENT: Final = ("payment", "client")  # families of what people of one home lend each other
 MEETING: Final = pd.Timedelta(days=7)  # the longest time that a hackathon or an exam takes
 MAX_PLACE: Final = 4  # addresses of one place: the gateways of an office, a lab, a hall
 MIN_GATHERING: Final = 3  # accounts that use a place; any two use some address
 MAX_PURPOSES: Final = 8  # templates of a cluster, those used most, of which others may be pieces
 SAME_HOLDERS: Final = 0.6  # share of one's holders from which on two prints are one template
-# How far a tier is believed to be one operator, before anyone has looked. These are judgements, not
-# rates. A gathering with a common purpose is believed half as far as the purpose goes. So is an
-# organisation, but as far as two pieces of its activity taken at random are both of the purpose:
-# colleagues share a tool. A family has no purpose: the explanation as a household is in doubt where
-# there is one. The users of a tool are as open as what is coordinated. Whoever has prompts and
-# shares none is half as likely to have one will. Two families of which only one is the cluster's
-# own are half way from what is open to an operator.
+# How far a tier is believed to be one operator, before anyone has looked. These are judgements,
+# not rates. A gathering with a common purpose is believed half as far as the purpose goes, and so
+# are few accounts that share a card or a device. So is an organisation, but as far as two pieces
+# of its activity taken at random are both of the purpose: colleagues share a tool. A family has no
+# purpose: the explanation as a household by an address alone is in doubt where there is one. The
+# users of a tool are as open as what is coordinated. Whoever has prompts and shares none is half
+# as likely to have one will. Two families of which only one is the cluster's own are half way from
+# what is open to an operator.
 TIER_BELIEF: Final = {"operator": 1.0, "coordinated": 0.5, "shared": 0.02}
 EXPLAINED_BELIEF: Final = 0.5
 AIMLESS_BELIEF: Final = 0.25
@@ -87,17 +89,18 @@ def describe_clusters(
     addresses at one mail domain of an organisation, most of whose users have other things in common
     too (anyone can get an address at the others), or more than a household stay together, and their
     prompts are known. *household*: few accounts, half of them or more at one address that no more
-    than a household has used. *gathering* (a class, a hackathon, a build farm): the accounts share
-    prompts and nothing else but place and software, and they meet (half of them were at one place
-    in the same week, and only then), stay together (half of their activity is at one place), or
-    were given a task (half of the prompts that they share are of one week, and half of them use one
-    place); where they do not stay, half of the prompts that they share could have been sent there.
-    A place has at most ``MAX_PLACE`` addresses, each used by ``MIN_GATHERING`` of the accounts; who
-    rents proxies has many. *tool*: no family supports the cluster but content, network and
-    software, which a program or a web service brings along (its prompts, its servers, its client);
-    half of the accounts have cards, devices or mail addresses that are known; and hardly any are
-    bound to each other by these (:func:`linkage.specificity.find_bound`). An operator that evades
-    everything else looks the same.
+    than a household has used, or tied by a card or a device where prompts are known. *gathering* (a
+    class, a hackathon, a build farm): the accounts share prompts and nothing else but place and
+    software, and they meet (half of them were at one place in the same week, and only then), stay
+    together (half of their activity is at one place), or were given a task (half of the prompts
+    that they share are of one week, and half of them use one place); where they do not stay, half
+    of the prompts that they share could have been sent there. A place has at most ``MAX_PLACE``
+    addresses, each used by ``MIN_GATHERING`` of the accounts; who rents proxies has many. *tool*:
+    no family supports the cluster but content, network and software, which a program or a web
+    service brings along (its prompts, its servers, its client); half of the accounts have cards,
+    devices or mail addresses that are known; and hardly any are bound to each other by these
+    (:func:`linkage.specificity.find_bound`). An operator that evades everything else looks the
+    same.
 
     An operator can look like each of the first three, but an operator has a purpose, and it shows
     in the prompts. ``purpose`` is the share of the accounts' activity that are prompts from
@@ -106,21 +109,22 @@ def describe_clusters(
     other people's, a public tool's, are not counted as shared. Where the purpose takes at least
     half of the activity (a lower bound of it, for few prompts say little), none of these three
     stands; but for an organisation that has both a mail domain and a place it must take ``WHOLE``
-    of it, for some have one task. Otherwise a
-    cluster that is explained and shares no prompts is ``shared``; one that is explained and does
-    share prompts is left open, ``coordinated``. Without an explanation, two independent families
-    and a small q-value make it ``operator``, unless its prompts are known and not shared; prompts
-    that are mostly other people's are none of the two. In both there must be something that is
-    mostly the cluster's (:func:`linkage.specificity.find_own`; half of the accounts hold it), or
-    its purpose take half of the activity: who runs build jobs on the same hosted machines, or
-    studies on one campus, shares addresses with a crowd, and is otherwise tied by a task alone.
+    of it, for some have one task. Otherwise a cluster that is explained and shares no prompts is
+    ``shared``; one that is explained and does share prompts is left open, ``coordinated``. Without
+    an explanation, two independent families and a small q-value make it ``operator``, unless its
+    prompts are known and not shared; prompts that are mostly other people's are none of the two. In
+    both there must be something that is mostly the cluster's (:func:`linkage.specificity.find_own`;
+    half of the accounts hold it), or its purpose take half of the activity: who runs build jobs on
+    the same hosted machines, or studies on one campus, shares addresses with a crowd, and is
+    otherwise tied by a task alone.
 
     A family supports a cluster when at least half of its accounts have ``min_bits`` of it in all;
     dependent families count once. ``corroborated`` is the share of accounts that two independent
-    families support, and ``confidence`` is (1 - q) x mean probability x corroborated x
-    belief in the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, of an organisation
-    half of its square; 1/4 where nothing explains accounts that have prompts and share none, and
-    3/4 where nothing but families of its own is missing for an operator.
+    families support, and ``confidence`` is (1 - q) x mean probability x corroborated x belief in
+    the tier: 1, 1/2, 1/50; of a gathering with a purpose half of it, as of a household with a card
+    or a device in common; of an organisation half of its square; 1/4 where nothing explains
+    accounts that have prompts and share none, and 3/4 where nothing but families of its own is
+    missing for an operator.
     ``risk`` is confidence x (1 - 1/n), for ranking.
     """
     said = _add_by_family(graph, evidence, "bits", "sum")
@@ -157,25 +161,27 @@ def describe_clusters(
     )
     posterior = pd.Series(probability).groupby(labels).mean().reindex(table.index)
     table["confidence"] = (1 - table["q_value"]) * posterior * table["corroborated"]
-    table["confidence"] *= _believe(table, content, purpose, (tied & ~operator).to_numpy())
+    half_own, lent = (tied & ~operator).to_numpy(), _find_lent(graph, supports)
+    table["confidence"] *= _believe(table, content, purpose, half_own, lent)
     table["risk"] = table["confidence"] * (1 - 1 / table["n_accounts"])
     return table
 
 
 def _believe(
-    table: pd.DataFrame, content: Flags, purpose: Flags, half_own: Flags
+    table: pd.DataFrame, content: Flags, purpose: Flags, half_own: Flags, lent: Flags
 ) -> pd.Series[float]:
     """Return how far each cluster is believed to be one operator, by its tier and explanation.
 
     ``content`` is whether its accounts share prompts, ``purpose`` that or that they have none, and
-    ``half_own`` whether it would be an operator if two families were its own.
+    ``half_own`` whether it would be an operator if two families were its own, ``lent`` whether a
+    card or a device ties them.
     """
     explanation = table["explanation"]
     coordinated = (table["tier"] == "coordinated").to_numpy()
     belief = table["tier"].map(TIER_BELIEF).astype(float)
     belief = belief.mask(coordinated & (explanation == "") & ~purpose, AIMLESS_BELIEF)
     belief = belief.mask(half_own, HALF_OWN_BELIEF)
-    gathering = content & (explanation == "gathering")
+    gathering = content & ((explanation == "gathering") | (lent & (explanation == "household")))
     organisation = content & (explanation == "organisation")
     belief = belief.mask(gathering, EXPLAINED_BELIEF * table["purpose"])
     return belief.mask(organisation, EXPLAINED_BELIEF * table["purpose"] ** 2)
@@ -231,7 +237,8 @@ def _measure_purpose(
     before = most.groupby("cluster")["count"].cumsum() - most["count"]
     most = most[before < HALF * spent.reindex(most["cluster"]).to_numpy()].groupby("cluster")
     span = (most["last_seen"].max() - most["first_seen"].min()).reindex(table.index)
-    mostly = (spent > 0) & (spent >= HALF * common)
+    # A prompt may follow many templates, but there are no more prompts than activity.
+    mostly = (spent > 0) & (spent >= HALF * np.minimum(common, total))
     return share, np.asarray(least), np.asarray(mostly), np.asarray(span <= MEETING)
 
 
@@ -392,7 +399,8 @@ def _explain_innocently(
     few = table["n_accounts"] <= MAX_HOUSEHOLD
     home = graph.holders <= MAX_HOUSEHOLD
     at_home = table["n_accounts"] * _cover(graph, labels, table, "ip", home)
-    household = few & (at_home >= np.maximum(2, HALF * table["n_accounts"]))
+    lent = _find_lent(graph, supports) & _know_prompts(graph, labels, table)
+    household = few & (lent | (at_home >= np.maximum(2, HALF * table["n_accounts"])))
     spent = pd.Series(activity).groupby(labels).sum().reindex(table.index)
     stays, meets = _spend_at_places(_count_use(graph, labels, "network"), table)
     task = HALF * table["purpose"] * spent
@@ -407,7 +415,7 @@ def _explain_innocently(
         ["organisation", "household", "gathering", "organisation"],
         "",
     ).tolist()
-    return found, np.asarray(organisation & stay & ~few)
+    return found, np.asarray(organisation & stay)
 
 
 def _find_tools(
@@ -434,6 +442,11 @@ def _find_tools(
     )
     is_loose = judge_bound(n_bound, sizes) < HALF
     return np.asarray((n_known >= HALF * sizes) & is_loose & ~supports[:, other].any(axis=1))
+
+
+def _find_lent(graph: AccountGraph, supports: Flags) -> Flags:
+    """Return which clusters are tied by what people of one home lend each other."""
+    return np.asarray(supports[:, np.isin(graph.family_names, LENT)].any(axis=1))
 
 
 def _find_binding(graph: AccountGraph, config: MethodConfig) -> Flags:

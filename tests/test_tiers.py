@@ -357,7 +357,7 @@ def test_prompts_in_common_put_a_household_in_doubt():
     held = {name: f"ip:home payment:card prompt:task ip:{name}1 ip:{name}2" for name in "abcd"}
     row = describe(make_graph(held | CROWD), "abcd").loc[0]
     assert (row["tier"], row["explanation"]) == ("coordinated", "household")
-    assert row["confidence"] == 0.5
+    assert 0 < row["confidence"] == row["purpose"] / 2 < 0.5
 
 
 def test_who_stays_together_and_shares_a_card_may_be_an_office():
@@ -401,3 +401,28 @@ def test_what_a_service_brings_along_is_no_operator_where_cards_are_known_and_ti
 def test_a_service_explains_nothing_where_cards_tie_some_or_are_not_known(n_cards, known):
     row = describe(hold_service(n_cards, known), NINE).loc[0]
     assert (row["tier"], row["explanation"]) == ("operator", "")
+
+
+def test_few_who_lend_each_other_a_card_are_a_household_where_prompts_tell_no_purpose():
+    lent = "payment:card ip:{0}1 ip:{0}2 device:{0}"
+    held = {name: lent.format(name) + " prompt:task" for name in "abc"}
+    family = describe(make_graph(held | CROWD), "abc").loc[0]
+    assert (family["tier"], family["explanation"]) == ("coordinated", "household")
+    assert family["confidence"] == pytest.approx(family["purpose"] / 2)
+    bare = {name: lent.format(name) for name in "abc"}
+    assert describe(make_graph(bare | CROWD), "abc").loc[0, "explanation"] == ""
+
+
+def test_a_prompt_that_follows_many_phrases_is_still_one_of_the_purpose():
+    # Two templates of their own, twice each; in all four prompts two phrases of everybody.
+    counts = {"a": 2, "b": 2, "phrase1": 4, "phrase2": 4}
+    crowd = {f"other{i}": "prompt:phrase1 prompt:phrase2" for i in range(40)}
+    prompts = " ".join(f"prompt:{name}" for name in counts)
+    graph = make_graph(dict.fromkeys(NINE, f"payment:card device:rack {prompts}") | crowd | CROWD)
+    count = graph.identifiers["value"].map(counts).reindex(graph.edges["identifier"]).fillna(1)
+    ring = graph.accounts.index[graph.accounts["account_id"].isin(list(NINE))]
+    kind = pd.Categorical(["prompt"] * len(NINE), graph.kind_names)
+    alone = pd.DataFrame({"account": ring, "kind": kind, "n": 0, "count": -8})  # sent four, not 12
+    sent = replace(graph, edges=graph.edges.assign(count=count.to_numpy(int)), alone=alone)
+    row = describe(sent, NINE).loc[0]
+    assert (row["tier"], row["purpose"]) == ("operator", 1.0)

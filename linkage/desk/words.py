@@ -57,7 +57,10 @@ KIND_WORDS: Final = {
     "user_agent": "user agent",
 }
 EXPLANATION_WORDS: Final = {
-    "household": "a household: few accounts, two or more of them at one address",
+    "household": (
+        "a household: few accounts, two or more of them at one address, or tied by a card or a "
+        "device"
+    ),
     "organisation": (
         "an organisation: more than half of the accounts at one own mail domain, or more than a "
         "household at one place most of the time"
