@@ -43,15 +43,11 @@ def find_own(evidence: pd.DataFrame, holders: Ints) -> Flags:
     are members. Inside more than outside is what makes a community in the weak sense of Radicchi et
     al. (2004), here asked of one identifier.
     """
-    own = evidence["bits"].to_numpy() > 0
-    cluster, identifier = (
-        evidence[name].to_numpy(np.int64)[own] for name in ("cluster", "identifier")
-    )
-    _, code, n = np.unique(
-        cluster * len(holders) + identifier, return_inverse=True, return_counts=True
-    )
-    own[own] = n[code] - 1 >= MOSTLY * np.maximum(holders[identifier] - 1, 1)
-    return np.asarray(own)
+    cluster, identifier = (evidence[name].to_numpy(np.int64) for name in ("cluster", "identifier"))
+    key = cluster * len(holders) + identifier
+    _, code, n = np.unique(key, return_inverse=True, return_counts=True)
+    mostly = n[code] - 1 >= MOSTLY * np.maximum(holders[identifier] - 1, 1)
+    return np.asarray(mostly & (evidence["bits"].to_numpy() > 0))
 
 
 def find_bound(
