@@ -51,6 +51,7 @@ def test_families_are_those_that_the_tables_hold():
     families = {family.name: family.kinds for family in list_families(TABLES, Config())}
     assert families == {
         "family content": {"prompt"},
+        "family issuer": {"bin"},
         "family network": {"ip"},
         "family payment": {"payment"},
         "family wallet": {"wallet"},
