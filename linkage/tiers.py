@@ -75,7 +75,8 @@ def describe_clusters(
     corroborated : array of int64, shape (M,)
         Holders of each identifier who have other things in common with its other holders.
     config : MethodConfig
-        ``min_bits`` is what counts as support, ``fdr`` what counts as significant.
+        ``min_bits`` is what counts as support, ``fdr`` what counts as significant;
+        ``shared_families`` and content tie nobody by themselves.
 
     Returns
     -------
@@ -96,11 +97,11 @@ def describe_clusters(
     that they share are of one week, and half of them use one place); where they do not stay, half
     of the prompts that they share could have been sent there. A place has at most ``MAX_PLACE``
     addresses, each used by ``MIN_GATHERING`` of the accounts; who rents proxies has many. *tool*:
-    no family supports the cluster but content, network and software, which a program or a web
-    service brings along (its prompts, its servers, its client); half of the accounts have cards,
-    devices or mail addresses that are known; and hardly any are bound to each other by these
-    (:func:`linkage.specificity.find_bound`). An operator that evades everything else looks the
-    same.
+    no family supports the cluster but content and ``shared_families``, which a program or a web
+    service brings along or anybody buys (its prompts, its servers, its client); half of the
+    accounts have cards, devices or mail addresses that are known; and hardly any are bound to each
+    other by these (:func:`linkage.specificity.find_bound`). An operator that evades everything else
+    looks the same.
 
     An operator can look like each of the first three, but an operator has a purpose, and it shows
     in the prompts. ``purpose`` is the share of the accounts' activity that are prompts from

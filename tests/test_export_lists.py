@@ -34,6 +34,16 @@ def test_payment_data_comes_only_when_asked_for(result):
         "phone", "card", "192.0.2.1"}  # fmt: skip
 
 
+def test_issuers_of_cards_leave_with_payment_data_only(result):
+    issued = result.evidence.assign(kind="bin", family="issuer", value="400000")
+    evidence = pd.concat([result.evidence, issued], ignore_index=True)
+    for payment in (False, True):
+        listed, _ = export.list_indicators(
+            result.clusters, result.members, evidence, payment=payment, max_outside=1.0
+        )
+        assert ("400000" in set(listed["value"])) == payment
+
+
 def test_accounts_that_are_not_sure_are_left_out(result):
     members = result.members.assign(probability=[0.5] + [0.99] * 8)
     listed, _ = export.list_indicators(result.clusters, members, result.evidence)

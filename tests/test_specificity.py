@@ -1,11 +1,12 @@
 """Whom what no program brings along ties to others, by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import METHOD, get_code, make_graph, make_strangers
 
 from linkage.graph import find_starts
-from linkage.specificity import find_bound, judge_bound
+from linkage.specificity import find_bound, find_own, judge_bound
 
 
 def bind(holdings, *groups, free=("payment",)):
@@ -26,6 +27,16 @@ def bind(holdings, *groups, free=("payment",)):
     )
     return ["".join(names[a] for a, g in rows if g == n and bound[rows.index((a, g))])
             for n in range(len(groups))]  # fmt: skip
+
+
+def test_members_who_hold_an_identifier_make_it_the_clusters_whether_or_not_it_adds_bits():
+    # Of nine holders six are members; to two of them other evidence says the same already.
+    bits = [2.0] * 4 + [0.0] * 2
+    evidence = pd.DataFrame({"cluster": 0, "identifier": 0, "bits": bits})
+    assert find_own(evidence, np.array([9])).tolist() == [True] * 4 + [False] * 2
+    assert not find_own(evidence, np.array([12])).any()
+    others = evidence.assign(cluster=range(6))
+    assert not find_own(others, np.array([9])).any()
 
 
 def test_a_card_binds_those_of_one_group_who_hold_it_and_a_prompt_does_not():

@@ -29,6 +29,8 @@ INDICATOR_COLUMNS: Final = (
     "last_seen",
 )
 
+PAYMENT_DATA: Final = ("payment", "issuer")  # families that leave only when asked for
+
 
 def list_indicators(
     clusters: pd.DataFrame,
@@ -54,7 +56,7 @@ def list_indicators(
     min_probability : float, 0 to 1
         Accounts below it are left out.
     payment : bool
-        Take payment data as well.
+        Take payment data as well: cards, and their issuers, who have innocent customers.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def list_indicators(
     sure = accounts["probability"] >= min_probability
     identifiers = _count_holders(evidence[evidence["cluster_id"].isin(chosen["cluster_id"])])
     outside = identifiers["n_outside"] / (identifiers["n_inside"] + identifiers["n_outside"])
-    is_payment = (identifiers["family"] == "payment") & (not payment)
+    is_payment = identifiers["family"].isin(PAYMENT_DATA) & (not payment)
     own = outside <= max_outside
     listed = pd.concat(
         [_describe_accounts(accounts[sure]), identifiers[own & ~is_payment]], ignore_index=True

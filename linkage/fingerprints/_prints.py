@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from linkage.errors import InputError
-from linkage.fingerprints._accounts import AccountCodes, hash_accounts
+from linkage.errors import InputError, SchemaError
 from linkage.fingerprints._source import NO_TIME, BatchColumns, read_columns, view_text
 from linkage.fingerprints._texts import TextSample
 from linkage.fingerprints._unicode import build_fold_table
@@ -22,9 +22,10 @@ from linkage.fingerprints._winnow import WEIGHT_WORD, derive_seeds, list_ascii_e
 from linkage.fingerprints.config import FingerprintConfig
 
 _MEGABYTE: Final = 1 << 20
-_AHEAD: Final = 6  # pieces a thread that wait
+_AT_ONCE: Final = 1 << 26  # bytes of accounts that are numbered together
+_AHEAD: Final = 6  # pieces a thread that wait, enough to go on with while accounts are numbered
 
-__all__ = ["PrintTable", "Spool", "Winnower", "collect_prints"]
+__all__ = ["AccountCodes", "PrintTable", "Spool", "Winnower", "collect_prints"]
 
 
 class PrintBatch(NamedTuple):
@@ -54,10 +55,6 @@ class Winnower:
         self._table = build_fold_table()
         self._ascii = list_ascii_entries(self._table.entries)
         self._local = threading.local()  # each thread's room to write in
-
-    def hash_accounts(self, accounts: pa.Array) -> npt.NDArray[np.uint64]:
-        """Return what stands for accounts while they are numbered."""
-        return hash_accounts(accounts, self._seeds)
 
     def __call__(self, prompts: pa.Array) -> PrintBatch:
         """Return the prints of each prompt of a large_string array."""
@@ -95,7 +92,7 @@ class Winnower:
     def _take_room(self, n: int) -> npt.NDArray[np.uint64]:
         """Return room that this thread may write to until it asks again.
 
-        Memory that is new is handed out page by page, at a seventh of the kernel's own time.
+        Memory that is new is handed out page by page, at an eighth of the kernel's own time.
         """
         room: npt.NDArray[np.uint64] | None = getattr(self._local, "room", None)
         if room is None or len(room) < n:
@@ -163,6 +160,83 @@ class Spool:
         return read
 
 
+class AccountCodes:
+    """Numbers accounts in the order of their values and keeps the type in which they came."""
+
+    __slots__ = ("_n_bytes", "_names", "_parts", "_waiting", "type")
+
+    def __init__(self) -> None:
+        self.type: pa.DataType | None = None
+        self._names = pa.array([], pa.string())  # in the order in which they came
+        self._waiting: list[pa.Array] = []
+        self._n_bytes = 0
+        self._parts: list[npt.NDArray[np.int64]] = []
+
+    def append(self, accounts: pa.Array) -> None:
+        """Take one batch's accounts, without nulls.
+
+        Raises
+        ------
+        SchemaError
+            If their type is not that of the batches before.
+        """
+        if self.type is None:
+            self.type = accounts.type
+            if not pa.types.is_integer(accounts.type):
+                self._names = pa.array([], accounts.type)
+        if accounts.type != self.type:
+            raise SchemaError(
+                f"account_id came as {self.type} and then as {accounts.type}; cast it to one type"
+            )
+        if pa.types.is_integer(accounts.type):
+            self._parts.append(accounts.to_numpy(zero_copy_only=False).astype(np.int64))
+            return
+        self._waiting.append(accounts)
+        self._n_bytes += accounts.nbytes
+        if self._n_bytes >= _AT_ONCE:
+            self._number()
+
+    def _number(self) -> None:
+        """Give numbers to the accounts that wait: names are looked up once for all of them."""
+        rows = pa.chunked_array(self._waiting, self.type).combine_chunks().dictionary_encode()
+        self._waiting, self._n_bytes = [], 0
+        names = rows.dictionary
+        numbers = pc.index_in(names, value_set=self._names)
+        new = names.filter(numbers.is_null())
+        places = numbers.fill_null(-1).to_numpy().astype(np.int64)
+        places[places < 0] = len(self._names) + np.arange(len(new))
+        self._names = pa.concat_arrays([self._names, new])
+        self._parts.append(places[rows.indices.to_numpy()])
+
+    def finish(self) -> tuple[npt.NDArray[np.int32], pa.Array]:
+        """Return the code of every row and the accounts in code order (sorted)."""
+        if self._waiting:
+            self._number()
+        raw = np.concatenate(self._parts) if self._parts else np.empty(0, np.int64)
+        self._parts = []
+        kind = self.type if self.type is not None else pa.string()
+        if pa.types.is_integer(kind):
+            values, codes = _rank_integers(raw)
+            return codes, pa.array(values).cast(kind)
+        order = pc.array_sort_indices(self._names).to_numpy()
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank[raw], self._names.take(pa.array(order))
+
+
+def _rank_integers(
+    raw: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return the sorted distinct values and each row's place among them."""
+    if len(raw) and raw.min() >= 0 and raw.max() < 4 * len(raw) + 65_536:
+        is_there = np.zeros(int(raw.max()) + 1, bool)
+        is_there[raw] = True
+        rank = (np.cumsum(is_there) - 1).astype(np.int32)
+        return np.flatnonzero(is_there).astype(np.int64), rank[raw]
+    values, inverse = np.unique(raw, return_inverse=True)
+    return values, inverse.astype(np.int32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintTable:
     """The prints of all prompts; one row a prompt, in the order in which they came."""
@@ -176,31 +250,21 @@ class PrintTable:
     dropped: dict[str, int]  # reason: rows
 
 
-class _Winnowed(NamedTuple):
-    """What is learned of one piece of the stream."""
-
-    columns: BatchColumns
-    found: PrintBatch
-    hashes: npt.NDArray[np.uint64]  # of the accounts
-
-
 def _winnow_batches(
     batches: Iterable[pa.RecordBatch], winnower: Winnower, threads: int
-) -> Iterator[_Winnowed]:
+) -> Iterator[tuple[BatchColumns, PrintBatch]]:
     """Winnow pieces in a pool, a few ahead, and yield them in their order."""
-
-    def work(piece: BatchColumns) -> _Winnowed:
-        return _Winnowed(piece, winnower(piece.prompts), winnower.hash_accounts(piece.accounts))
-
-    waiting: deque[Future[_Winnowed]] = deque()
+    pieces = (piece for batch in batches for piece in read_columns(batch))
+    waiting: deque[tuple[BatchColumns, Future[PrintBatch]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for batch in batches:
-            for piece in read_columns(batch):
-                waiting.append(pool.submit(work, piece))
-                if len(waiting) > _AHEAD * threads:
-                    yield waiting.popleft().result()
+        for piece in pieces:
+            waiting.append((piece, pool.submit(winnower, piece.prompts)))
+            if len(waiting) > _AHEAD * threads:
+                columns, future = waiting.popleft()
+                yield columns, future.result()
         while waiting:
-            yield waiting.popleft().result()
+            columns, future = waiting.popleft()
+            yield columns, future.result()
 
 
 def collect_prints(
@@ -238,7 +302,7 @@ def collect_prints(
     prints = Spool(np.uint64, config.memory_mb * _MEGABYTE)
     counts, contents, times = [], [], []
     n_rows = n_cut = n_null = n_no_account = 0
-    for columns, found, hashes in _winnow_batches(batches, winnower, threads):
+    for columns, found in _winnow_batches(batches, winnower, threads):
         n = len(columns.prompts)
         if sample is not None:
             sample.add(columns, found.contents, n_rows)
@@ -246,7 +310,7 @@ def collect_prints(
         n_no_account += columns.n_dropped
         n_null += columns.prompts.null_count
         n_cut += found.n_cut
-        codes.append(columns.accounts, hashes)
+        codes.append(columns.accounts)
         prints.append(found.prints)
         counts.append(found.counts)
         contents.append(found.contents)

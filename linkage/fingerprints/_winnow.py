@@ -43,7 +43,6 @@ __all__ = [
     "WEIGHT_IDEOGRAPH",
     "WEIGHT_WORD",
     "derive_seeds",
-    "hash_texts",
     "list_ascii_entries",
     "winnow",
 ]
@@ -161,37 +160,6 @@ def _mix(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * _MIX_1
     value = (value ^ (value >> np.uint64(27))) * _MIX_2
     return value ^ (value >> np.uint64(31))
-
-
-@njit(
-    types.void(_BYTES, _OFFSETS, _OFFSETS, _U64, types.uint64[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def hash_texts(data: Any, starts: Any, ends: Any, seeds: Any, hashes: Any) -> None:
-    """Hash texts as they are, byte by byte, to 64 bits.
-
-    Parameters
-    ----------
-    data : ndarray of uint8
-    starts, ends : ndarray of int64, shape (n,)
-        Where each text lies in `data`.
-    seeds : ndarray of uint64, shape (4,)
-        As derived from the key.
-    hashes : ndarray of uint64, shape (n,)
-        Written.
-    """
-    for row in range(len(starts)):
-        position, end = starts[row], ends[row]
-        value = seeds[2] ^ np.uint64(end - position)
-        while position + 8 <= end:
-            value = _stir(value, _read_eight(data, position), seeds[0])
-            position += 8
-        rest = np.uint64(0)
-        for at in range(position, end):
-            rest = (rest << np.uint64(8)) | np.uint64(data[at])
-        hashes[row] = _mix(_stir(value, rest, seeds[1]))
 
 
 @njit(types.boolean(types.uint64[::1], types.int64, types.int64), inline="always")
